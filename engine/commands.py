@@ -1,0 +1,481 @@
+"""What a user may ask of the machine: one frozen dataclass a command.
+
+They are the only input: a session is (configuration, seed, commands). The web validates requests straight into these
+classes, so each field's type is its schema and each docstring its documentation. Sizes, lengths and offsets are bytes.
+
+A *place* names an address: a slot ("a"), a slot with an offset ("a+16", "a-8"), or a number (0x081c31a0, "0x081c31a0").
+A *slot* is a pointer variable of the program; `as_` (written "as" outside Python) names the one that takes a result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+Place: TypeAlias = int | str
+Process: TypeAlias = int
+
+
+def _written_as(name: str) -> str:
+    """A field's name outside Python, where "as" is no keyword."""
+    return name.rstrip("_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Command:
+    """What all commands share."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"alias_generator": _written_as, "extra": "forbid"}
+
+    pid: Process = 0
+    """Which process does it: 0 is the first, fork names the others."""
+
+
+# --- the allocator ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Malloc(_Command):
+    """malloc(size): the pointer goes into slot `as`."""
+
+    op: Literal["malloc"] = "malloc"
+    size: int
+    as_: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calloc(_Command):
+    """calloc(count, size): zeroed memory."""
+
+    op: Literal["calloc"] = "calloc"
+    count: int
+    size: int
+    as_: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Realloc(_Command):
+    """realloc(slot, size): the slot takes the new pointer; it keeps the old one when that fails."""
+
+    op: Literal["realloc"] = "realloc"
+    as_: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memalign(_Command):
+    """memalign(alignment, size)."""
+
+    op: Literal["memalign"] = "memalign"
+    alignment: int
+    size: int
+    as_: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Free(_Command):
+    """free(ptr). A slot keeps its pointer, as a variable in C would."""
+
+    op: Literal["free"] = "free"
+    ptr: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usable(_Command):
+    """malloc_usable_size(ptr)."""
+
+    op: Literal["usable"] = "usable"
+    ptr: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trim(_Command):
+    """malloc_trim(pad)."""
+
+    op: Literal["trim"] = "trim"
+    pad: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mallopt(_Command):
+    """mallopt(parameter, value): -1 M_TRIM_THRESHOLD, -2 M_TOP_PAD, -3 M_MMAP_THRESHOLD, -4 M_MMAP_MAX, 1 M_MXFAST …"""
+
+    op: Literal["mallopt"] = "mallopt"
+    parameter: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mallinfo(_Command):
+    """mallinfo2()."""
+
+    op: Literal["mallinfo"] = "mallinfo"
+
+
+# --- system calls ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sbrk(_Command):
+    """sbrk(delta): moves the break; gives the old one."""
+
+    op: Literal["sbrk"] = "sbrk"
+    delta: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brk(_Command):
+    """brk, the raw system call: asks for the break at `address`; gives the break."""
+
+    op: Literal["brk"] = "brk"
+    address: Place
+
+
+MapFlag: TypeAlias = Literal[
+    "private", "shared", "fixed", "fixed_noreplace", "populate", "noreserve", "locked", "growsdown"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mmap(_Command):
+    """mmap(hint, length, prot, flags, file, offset). Without `file` the memory is anonymous. `prot` is letters of rwx."""
+
+    op: Literal["mmap"] = "mmap"
+    as_: str
+    length: int
+    prot: str = "rw"
+    flags: tuple[MapFlag, ...] = ("private",)
+    file: int | None = None
+    offset: int = 0
+    hint: Place = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Munmap(_Command):
+    """munmap(ptr, length)."""
+
+    op: Literal["munmap"] = "munmap"
+    ptr: Place
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mprotect(_Command):
+    """mprotect(ptr, length, prot)."""
+
+    op: Literal["mprotect"] = "mprotect"
+    ptr: Place
+    length: int
+    prot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mremap(_Command):
+    """mremap(slot, old_length, new_length, MREMAP_MAYMOVE or not): the slot takes the new address."""
+
+    op: Literal["mremap"] = "mremap"
+    as_: str
+    old_length: int
+    new_length: int
+    may_move: bool = True
+
+
+Advice: TypeAlias = Literal["normal", "random", "willneed", "dontneed", "free", "dontfork", "cold", "pageout"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Madvise(_Command):
+    """madvise(ptr, length, advice)."""
+
+    op: Literal["madvise"] = "madvise"
+    ptr: Place
+    length: int
+    advice: Advice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Msync(_Command):
+    """msync(ptr, length, MS_SYNC)."""
+
+    op: Literal["msync"] = "msync"
+    ptr: Place
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mlock(_Command):
+    """mlock(ptr, length)."""
+
+    op: Literal["mlock"] = "mlock"
+    ptr: Place
+    length: int
+
+
+# --- loads and stores ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read(_Command):
+    """Loads the byte at `ptr`."""
+
+    op: Literal["read"] = "read"
+    ptr: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write(_Command):
+    """Stores a byte at `ptr`."""
+
+    op: Literal["write"] = "write"
+    ptr: Place
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read32(_Command):
+    """Loads the 32-bit word at `ptr`."""
+
+    op: Literal["read32"] = "read32"
+    ptr: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write32(_Command):
+    """Stores a 32-bit word at `ptr`."""
+
+    op: Literal["write32"] = "write32"
+    ptr: Place
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch(_Command):
+    """Reads or writes one byte of each page of [ptr, ptr + length)."""
+
+    op: Literal["touch"] = "touch"
+    ptr: Place
+    length: int
+    access: Literal["r", "w"] = "w"
+    value: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill(_Command):
+    """memset(ptr, value, length)."""
+
+    op: Literal["fill"] = "fill"
+    ptr: Place
+    length: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckTouch(_Command):
+    """Reads each page's first byte; counts those that do not hold `value`."""
+
+    op: Literal["checktouch"] = "checktouch"
+    ptr: Place
+    length: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack(_Command):
+    """Stores one byte `depth` bytes below the top of user space, where the stack grows."""
+
+    op: Literal["stack"] = "stack"
+    depth: int
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pagemap(_Command):
+    """/proc/self/pagemap of `pages` pages: P anonymous and present, f file or shared, s swapped, - none."""
+
+    op: Literal["pagemap"] = "pagemap"
+    ptr: Place
+    pages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pfn(_Command):
+    """The frames behind `pages` pages, 0 where none is present."""
+
+    op: Literal["pfn"] = "pfn"
+    ptr: Place
+    pages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maps(_Command):
+    """/proc/self/maps."""
+
+    op: Literal["maps"] = "maps"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status(_Command):
+    """The Vm… lines of /proc/self/status, in kB."""
+
+    op: Literal["status"] = "status"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rss(_Command):
+    """/proc/self/smaps_rollup, in kB."""
+
+    op: Literal["rss"] = "rss"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vmstat(_Command):
+    """/proc/vmstat."""
+
+    op: Literal["vmstat"] = "vmstat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meminfo(_Command):
+    """/proc/meminfo, in kB."""
+
+    op: Literal["meminfo"] = "meminfo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OomScore(_Command):
+    """/proc/self/oom_score."""
+
+    op: Literal["oomscore"] = "oomscore"
+
+
+# --- processes, files, knobs -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OomAdj(_Command):
+    """Writes /proc/self/oom_score_adj."""
+
+    op: Literal["oomadj"] = "oomadj"
+    value: int
+
+
+Limit: TypeAlias = Literal["as", "data", "stack", "memlock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rlimit(_Command):
+    """setrlimit(resource, limit), soft and hard alike."""
+
+    op: Literal["rlimit"] = "rlimit"
+    resource: Limit
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sysctl(_Command):
+    """Writes /proc/sys/vm/NAME."""
+
+    op: Literal["sysctl"] = "sysctl"
+    name: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFile(_Command):
+    """Makes file `path` of `size` bytes (page k filled with the letter a + k mod 26) and opens it as file `file`.
+
+    Size -1 opens what is there. /tmp is tmpfs, /mnt is ext4 on a disk.
+    """
+
+    op: Literal["file"] = "file"
+    file: int
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync(_Command):
+    """sync(): writes every dirty page of every file."""
+
+    op: Literal["sync"] = "sync"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork(_Command):
+    """fork(): the child is known as process `child` from here on."""
+
+    op: Literal["fork"] = "fork"
+    child: Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit(_Command):
+    """_exit(code)."""
+
+    op: Literal["exit"] = "exit"
+    code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait(_Command):
+    """waitpid(child)."""
+
+    op: Literal["wait"] = "wait"
+    child: Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPaging(_Command):
+    """mov cr0: switches CR0.PG. Off: linear addresses are physical addresses."""
+
+    op: Literal["paging"] = "paging"
+    on: bool
+
+
+Command: TypeAlias = (
+    Malloc
+    | Calloc
+    | Realloc
+    | Memalign
+    | Free
+    | Usable
+    | Trim
+    | Mallopt
+    | Mallinfo
+    | Sbrk
+    | Brk
+    | Mmap
+    | Munmap
+    | Mprotect
+    | Mremap
+    | Madvise
+    | Msync
+    | Mlock
+    | Read
+    | Write
+    | Read32
+    | Write32
+    | Touch
+    | Fill
+    | CheckTouch
+    | Stack
+    | Pagemap
+    | Pfn
+    | Maps
+    | Status
+    | Rss
+    | Vmstat
+    | Meminfo
+    | OomScore
+    | OomAdj
+    | Rlimit
+    | Sysctl
+    | OpenFile
+    | Sync
+    | Fork
+    | Exit
+    | Wait
+    | SetPaging
+)

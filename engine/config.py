@@ -1,0 +1,70 @@
+"""What a machine is made of: chosen once, before it boots. With the commands it is the whole of a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from engine.image import DEFAULT_IMAGE, ProgramImage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RAM_MB_MINIMUM: Final = 16
+RAM_MB_MAXIMUM: Final = 4096
+SWAP_MB_MAXIMUM: Final = 4096
+SEED_MAXIMUM: Final = 2**63 - 1
+TLB_ENTRIES_MAXIMUM: Final = 4096
+
+
+class ConfigError(ValueError):
+    """A machine that cannot be built: `field` names what is wrong, the message what would be right."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class MachineConfig:
+    """RAM, swap and disk in MB; the rest as Linux or Intel call it. Raises ConfigError for a machine that cannot be."""
+
+    ram_mb: int = 64
+    swap_mb: int = 0
+    disk_mb: int = 256
+    seed: int = 0
+    tlb_entries: int = 1024
+    trace_capacity: int = 4096
+    """Records that the causal trace keeps."""
+    sysctls: tuple[tuple[str, int], ...] = ()
+    """Settings under /proc/sys/vm that differ from Linux's own, as (name, value)."""
+    image: ProgramImage = DEFAULT_IMAGE
+
+    def __post_init__(self) -> None:
+        _within("ram_mb", self.ram_mb, RAM_MB_MINIMUM, RAM_MB_MAXIMUM)
+        _within("swap_mb", self.swap_mb, 0, SWAP_MB_MAXIMUM)
+        _within("disk_mb", self.disk_mb, 0, SWAP_MB_MAXIMUM)
+        _within("seed", self.seed, 0, SEED_MAXIMUM)
+        _within("tlb_entries", self.tlb_entries, 1, TLB_ENTRIES_MAXIMUM)
+        _within("trace_capacity", self.trace_capacity, 0, 1 << 20)
+
+
+def _within(field: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ConfigError(field, f"{field} is {value}; it can be {least} to {most}")
+
+
+_BASE: Final = MachineConfig()
+
+PRESETS: Final[Mapping[str, MachineConfig]] = MappingProxyType(
+    {
+        "16mb": replace(_BASE, ram_mb=16, swap_mb=16),
+        "32mb": replace(_BASE, ram_mb=32, swap_mb=64),
+        "64mb": replace(_BASE, ram_mb=64, swap_mb=256),
+        "256mb": replace(_BASE, ram_mb=256, swap_mb=256),
+        "512mb": replace(_BASE, ram_mb=512, swap_mb=512),
+        "1gb": replace(_BASE, ram_mb=1024, swap_mb=1024),
+    }
+)
+"""Machines to choose from, smallest first. 16 MB is ZONE_DMA alone; 1 GB has ZONE_HIGHMEM above 896 MB of lowmem."""

@@ -1,0 +1,248 @@
+"""The CPU: executes a program's loads and stores, delivers what they raise, and is the gate to the kernel.
+
+Here, and only here, a page fault is caught: the kernel's handler is called and the access tried again, as an x86 restarts
+the instruction. A handler that cannot repair the fault raises an exception of the kernel's, which ends the access.
+
+The fast path. `read_pages` and `write_pages` hold, by virtual page number, the frames of pages that may be read or written
+right now with no event at all: no fault, no walk, no accessed or dirty bit to set. They mirror the TLB; an entry appears
+after a slow access and vanishes whenever anything about the page changes. Hot code may index them itself.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from engine.hardware.faults import GeneralProtection, PageFault
+from engine.hardware.mmu import CR0_PG, Mmu
+from engine.hardware.ram import FRAME_SHIFT, FRAME_SIZE, Ram
+from engine.hardware.segmentation import Descriptor, linear_address, load_segment
+from engine.hardware.tlb import FlushReason, Tlb
+
+if TYPE_CHECKING:
+    from engine.clock import Clock
+
+_OFFSET: Final = FRAME_SIZE - 1
+_WORD: Final = 0xFFFFFFFF
+FLOATING_BUS: Final = 0xFFFFFFFF
+"""What a read gives where no memory answers (reachable with paging off); a write there is lost."""
+
+
+class Cpu:
+    """One processor with its MMU. Addresses are offsets in the data segment DS unless said otherwise; values unsigned."""
+
+    __slots__ = (
+        "cr2",
+        "ds",
+        "ds_selector",
+        "gdtr",
+        "mmu",
+        "on_general_protection",
+        "on_page_fault",
+        "on_system_call",
+        "ram",
+        "read_pages",
+        "tlb",
+        "write_pages",
+    )
+
+    def __init__(self, ram: Ram, clock: Clock, tlb_entries: int) -> None:
+        self.ram = ram
+        self.tlb = Tlb(tlb_entries)
+        self.mmu = Mmu(ram, self.tlb, clock)
+        self.read_pages = self.tlb.read_pages
+        self.write_pages = self.tlb.write_pages
+        self.cr2 = 0
+        self.gdtr = 0
+        self.ds_selector = 0
+        self.ds = Descriptor(0, 0xFFFFFFFF, 0, code=False, writable=True, present=True)
+        self.on_page_fault: Callable[[PageFault], None] = _unhandled_page_fault
+        self.on_general_protection: Callable[[GeneralProtection], None] = _unhandled_general_protection
+        self.on_system_call: Callable[[int, tuple[int, ...]], int] = _unhandled_system_call
+
+    # --- control registers -------------------------------------------------------------------------------------------
+
+    @property
+    def paging(self) -> bool:
+        """CR0.PG."""
+        return bool(self.mmu.cr0 & CR0_PG)
+
+    def set_paging(self, on: bool) -> None:
+        """mov cr0: switches CR0.PG. Without it every linear address is a physical address, of everybody's memory."""
+        self.mmu.cr0 = self.mmu.cr0 | CR0_PG if on else self.mmu.cr0 & ~CR0_PG
+        self.flush_tlb(FlushReason.ALL)
+
+    def load_cr3(self, physical: int) -> None:
+        """mov cr3: switches to the address space whose directory is at `physical`, and forgets all translations."""
+        self.mmu.cr3 = physical
+        self.flush_tlb(FlushReason.CR3)
+
+    def load_ds(self, selector: int) -> None:
+        """mov ds: the data segment of every later access. Raises GeneralProtection for a bad selector."""
+        self.ds = load_segment(self.ram, self.gdtr, selector)
+        self.ds_selector = selector
+        self.tlb.count_flush(FlushReason.SEGMENT)
+        self.tlb.forget_fast_paths()
+
+    def flush_tlb(self, reason: FlushReason) -> None:
+        """Forgets every translation."""
+        self.tlb.count_flush(reason)
+        self.tlb.clear()
+
+    def invlpg(self, linear: int) -> None:
+        """Forgets the translation of one page."""
+        if self.tlb.drop(linear >> FRAME_SHIFT):
+            self.tlb.count_flush(FlushReason.PAGE)
+
+    # --- accesses ----------------------------------------------------------------------------------------------------
+
+    def load32(self, address: int) -> int:
+        """The word at `address`."""
+        if not address & 3:
+            try:
+                return self.read_pages[address >> 12][address >> 2 & 1023]
+            except KeyError:
+                return self._frame(address, 4, False)[address >> 2 & 1023]
+        return int.from_bytes(self.load_bytes(address, 4), "little")
+
+    def store32(self, address: int, value: int) -> None:
+        """Stores `value` (0 … 2**32-1) at `address`."""
+        if not address & 3:
+            try:
+                self.write_pages[address >> 12][address >> 2 & 1023] = value
+            except KeyError:
+                self._frame(address, 4, True)[address >> 2 & 1023] = value
+            return
+        self.store_bytes(address, value.to_bytes(4, "little"))
+
+    def load8(self, address: int) -> int:
+        """The byte at `address`."""
+        try:
+            word = self.read_pages[address >> 12][address >> 2 & 1023]
+        except KeyError:
+            word = self._frame(address, 1, False)[address >> 2 & 1023]
+        return word >> ((address & 3) << 3) & 0xFF
+
+    def store8(self, address: int, value: int) -> None:
+        """Stores `value` (0 … 255) at `address`."""
+        frame = self.write_pages.get(address >> 12)
+        if frame is None:
+            frame = self._frame(address, 1, True)
+        at, shift = address >> 2 & 1023, (address & 3) << 3
+        frame[at] = frame[at] & ~(0xFF << shift) | value << shift
+
+    def load16(self, address: int) -> int:
+        """The half-word at `address`."""
+        if not address & 1:
+            return self.read_word(address) >> ((address & 2) << 3) & 0xFFFF
+        return int.from_bytes(self.load_bytes(address, 2), "little")
+
+    def store16(self, address: int, value: int) -> None:
+        """Stores `value` (0 … 65535) at `address`."""
+        if address & 1:
+            self.store_bytes(address, value.to_bytes(2, "little"))
+            return
+        frame = self.write_pages.get(address >> 12)
+        if frame is None:
+            frame = self._frame(address, 2, True)
+        at, shift = address >> 2 & 1023, (address & 2) << 3
+        frame[at] = frame[at] & ~(0xFFFF << shift) | value << shift
+
+    def read_word(self, address: int) -> int:
+        """The aligned word that holds `address`, read on behalf of a narrower load."""
+        frame = self.read_pages.get(address >> 12)
+        if frame is None:
+            frame = self._frame(address, 1, False)
+        return frame[address >> 2 & 1023]
+
+    def load_bytes(self, address: int, count: int) -> bytes:
+        """`count` bytes from `address` on, page by page in rising order."""
+        pieces = []
+        while count > 0:
+            address &= _WORD
+            here = min(count, FRAME_SIZE - (address & _OFFSET))
+            frame = self.read_pages.get(address >> 12)
+            if frame is None:
+                frame = self._frame(address, here, False)
+            start = address & _OFFSET
+            pieces.append(memoryview(frame).cast("B")[start : start + here].tobytes())
+            address, count = address + here, count - here
+        return b"".join(pieces)
+
+    def store_bytes(self, address: int, data: bytes) -> None:
+        """Stores `data` from `address` on, page by page in rising order: a fault in the middle leaves what came before."""
+        at, count = 0, len(data)
+        while at < count:
+            address &= _WORD
+            here = min(count - at, FRAME_SIZE - (address & _OFFSET))
+            frame = self.write_pages.get(address >> 12)
+            if frame is None:
+                frame = self._frame(address, here, True)
+            start = address & _OFFSET
+            memoryview(frame).cast("B")[start : start + here] = data[at : at + here]
+            address, at = address + here, at + here
+
+    def fill(self, address: int, count: int, byte: int) -> None:
+        """memset(): stores `byte` `count` times from `address` on."""
+        while count > 0:
+            address &= _WORD
+            here = min(count, FRAME_SIZE - (address & _OFFSET))
+            self.store_bytes(address, bytes([byte]) * here)
+            address, count = address + here, count - here
+
+    def int80(self, number: int, *arguments: int) -> int:
+        """int $0x80: a system call. Gives eax: a result, or -errno in -4095 … -1."""
+        return self.on_system_call(number, arguments)
+
+    # --- the slow path -----------------------------------------------------------------------------------------------
+
+    def _frame(self, address: int, size: int, write: bool) -> array[int]:
+        """The frame behind `address`, after segmentation, TLB and walk, with every fault on the way delivered."""
+        while True:
+            try:
+                linear = linear_address(self.ds, self.ds_selector, address, size, write)
+                pfn = self.mmu.translate(linear, write)
+                break
+            except PageFault as fault:
+                self.cr2 = fault.address
+                self.on_page_fault(fault)
+            except GeneralProtection as fault:
+                self.on_general_protection(fault)
+        if pfn >= self.ram.size:
+            return _no_memory()
+        frame = self.ram.writable(pfn) if write else self.ram.frame(pfn)
+        if self.ds.flat:
+            self._remember(linear >> FRAME_SHIFT, frame, write)
+            return frame
+        return _shifted(frame, linear, address)
+
+    def _remember(self, vpn: int, frame: array[int], write: bool) -> None:
+        if len(self.read_pages) > self.tlb.capacity:
+            self.tlb.forget_fast_paths()
+        self.read_pages[vpn] = frame
+        if write:
+            self.write_pages[vpn] = frame
+
+
+def _shifted(frame: array[int], linear: int, address: int) -> array[int]:
+    """The frame itself, where a segment's base keeps the offset within the page; other bases are not supported."""
+    if (linear ^ address) & _OFFSET:
+        raise NotImplementedError("a segment base that is not a multiple of 4096")
+    return frame
+
+
+def _no_memory() -> array[int]:
+    return array("I", [FLOATING_BUS]) * (FRAME_SIZE // 4)
+
+
+def _unhandled_page_fault(fault: PageFault) -> None:
+    raise fault
+
+
+def _unhandled_general_protection(fault: GeneralProtection) -> None:
+    raise fault
+
+
+def _unhandled_system_call(number: int, arguments: tuple[int, ...]) -> int:
+    raise RuntimeError(f"system call {number}{arguments} before any kernel was there")

@@ -1,0 +1,79 @@
+"""Physical memory: frames of 4 KB, each an array of 1,024 little-endian words, made when first used.
+
+A frame that nobody has used holds zeros and costs no host memory, so a machine of 4 GB is as light as one of 16 MB.
+"""
+
+from array import array
+from typing import Final
+
+FRAME_SHIFT: Final = 12
+FRAME_SIZE: Final = 1 << FRAME_SHIFT
+WORDS_PER_FRAME: Final = FRAME_SIZE // 4
+ZERO_FRAME: Final = bytes(FRAME_SIZE)
+_ZERO_WORDS: Final = array("I", ZERO_FRAME)
+
+
+class Ram:
+    """The frames [0, size) of the machine, by page frame number (pfn).
+
+    `frames[pfn]` keeps its identity as long as the machine runs: the CPU's TLB holds references to it. Whoever writes to
+    a frame outside `writable`, `zero` and `copy` adds its pfn to `written`, or the digest and checkpoints miss it.
+    """
+
+    __slots__ = ("frames", "size", "written")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        """Number of frames, present or not."""
+        self.frames: dict[int, array[int]] = {}
+        self.written: set[int] = set()
+        """Frames written since somebody last collected them."""
+
+    def frame(self, pfn: int) -> "array[int]":
+        """The words of frame `pfn`, for reading."""
+        frame = self.frames.get(pfn)
+        if frame is None:
+            frame = self.frames[pfn] = array("I", ZERO_FRAME)
+        return frame
+
+    def writable(self, pfn: int) -> "array[int]":
+        """The words of frame `pfn`, for writing: noted as changed."""
+        self.written.add(pfn)
+        frame = self.frames.get(pfn)
+        if frame is None:
+            frame = self.frames[pfn] = array("I", ZERO_FRAME)
+        return frame
+
+    def zero(self, pfn: int) -> None:
+        """clear_page(): fills frame `pfn` with zeros."""
+        self.written.add(pfn)
+        frame = self.frames.get(pfn)
+        if frame is None:
+            self.frames[pfn] = array("I", ZERO_FRAME)
+        else:
+            frame[:] = _ZERO_WORDS
+
+    def copy(self, destination: int, source: int) -> None:
+        """copy_page(): makes frame `destination` hold what frame `source` holds."""
+        if source not in self.frames:
+            self.zero(destination)
+            return
+        self.writable(destination)[:] = self.frames[source]
+
+    def fill(self, pfn: int, content: bytes) -> None:
+        """Puts `content` (FRAME_SIZE bytes) into frame `pfn`, as a device does by DMA."""
+        self.writable(pfn)[:] = array("I", content)
+
+    def content(self, pfn: int) -> bytes:
+        """The bytes of frame `pfn`; zeros where nobody has used it. Changes nothing."""
+        frame = self.frames.get(pfn)
+        return ZERO_FRAME if frame is None else frame.tobytes()
+
+    def read32(self, physical: int) -> int:
+        """The word at a 4-aligned physical address. Changes nothing."""
+        frame = self.frames.get(physical >> FRAME_SHIFT)
+        return 0 if frame is None else frame[(physical >> 2) & 1023]
+
+    def write32(self, physical: int, value: int) -> None:
+        """Stores a word at a 4-aligned physical address."""
+        self.writable(physical >> FRAME_SHIFT)[(physical >> 2) & 1023] = value

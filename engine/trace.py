@@ -1,0 +1,109 @@
+"""The causal trace: what happened, when, and because of what.
+
+A record is one event with its simulated time and its cause, another record. Causes are opened at a few boundaries
+(command, libc call, system call, page fault, direct reclaim, kswapd, writeback, OOM kill, exit) and everything emitted
+until they close is their consequence. The records are a bounded ring: the oldest go first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from engine.clock import Clock
+    from engine.events import Event
+
+NO_CAUSE: Final = -1
+
+
+class Record(NamedTuple):
+    """One event as it is shown. `seq` counts from 0 at boot; `cause` is the seq of its cause, or NO_CAUSE for a command."""
+
+    seq: int
+    start_ns: int
+    cause: int
+    event: Event
+    end_ns: int
+    """When it closed; equal to start_ns for an event that opened nothing."""
+
+
+class _Closed(NamedTuple):
+    """Marks in the ring that the record named as its cause was closed at this time."""
+
+
+_CLOSED: Final = _Closed()
+
+
+class Cause:
+    """An open cause: what is emitted before it closes is its consequence. Use it in a `with`."""
+
+    __slots__ = ("_trace", "outer", "seq", "start_ns")
+
+    def __init__(self, trace: Trace, seq: int, outer: int, start_ns: int) -> None:
+        self._trace = trace
+        self.seq = seq
+        self.outer = outer
+        self.start_ns = start_ns
+
+    def __enter__(self) -> Cause:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._trace.close(self)
+
+
+class Trace:
+    """The ring of records and the cause that is open now. With `on` False nothing is recorded, and nothing else changes."""
+
+    __slots__ = ("_clock", "_ring", "cause", "on", "total")
+
+    def __init__(self, clock: Clock, capacity: int) -> None:
+        self._clock = clock
+        self._ring: deque[tuple[int, int, Event | _Closed]] = deque(maxlen=capacity)
+        self.total = 0
+        """Records made since boot, closings counted."""
+        self.cause = NO_CAUSE
+        self.on = True
+
+    def emit(self, event: Event) -> None:
+        """States that `event` happened now, because of the open cause."""
+        if self.on:
+            self._ring.append((self._clock.ns, self.cause, event))
+            self.total += 1
+
+    def open(self, event: Event) -> Cause:
+        """Emits `event` and makes it the cause of all that follows, until the result is left."""
+        outer = self.cause
+        if self.on:
+            self.cause = self.total
+            self._ring.append((self._clock.ns, outer, event))
+            self.total += 1
+        return Cause(self, self.cause, outer, self._clock.ns)
+
+    def resume(self, cause: int, event: Event) -> Cause:
+        """Emits `event` under an earlier record: deferred work (kswapd, writeback) belongs to who asked for it."""
+        outer = self.cause
+        self.cause = cause
+        opened = self.open(event)
+        return Cause(self, opened.seq, outer, self._clock.ns)
+
+    def close(self, cause: Cause) -> None:
+        """Ends `cause`: the trace goes on under what was open before it."""
+        if self.on and self._clock.ns != cause.start_ns:
+            self._ring.append((self._clock.ns, cause.seq, _CLOSED))
+            self.total += 1
+        self.cause = cause.outer
+
+    def records(self, first: int = 0) -> Iterator[Record]:
+        """The records from seq `first` on that the ring still holds, oldest first."""
+        base = self.total - len(self._ring)
+        closed = {cause: ns for ns, cause, event in self._ring if isinstance(event, _Closed)}
+        for seq, (ns, cause, event) in enumerate(self._ring, base):
+            if seq >= first and not isinstance(event, _Closed):
+                yield Record(seq, ns, cause, event, closed.get(seq, ns))
