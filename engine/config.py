@@ -40,6 +40,8 @@ class MachineConfig:
     sysctls: tuple[tuple[str, int], ...] = ()
     """Settings under /proc/sys/vm that differ from Linux's own, as (name, value)."""
     image: ProgramImage = DEFAULT_IMAGE
+    root_fs: str = "ext4"
+    """Where the program and its libraries lie: "ext4" on the disk, or "tmpfs", as after booting from an initramfs."""
 
     def __post_init__(self) -> None:
         _within("ram_mb", self.ram_mb, RAM_MB_MINIMUM, RAM_MB_MAXIMUM)
@@ -48,6 +50,8 @@ class MachineConfig:
         _within("seed", self.seed, 0, SEED_MAXIMUM)
         _within("tlb_entries", self.tlb_entries, 1, TLB_ENTRIES_MAXIMUM)
         _within("trace_capacity", self.trace_capacity, 0, 1 << 20)
+        if self.root_fs not in ("ext4", "tmpfs"):
+            raise ConfigError("root_fs", f"root_fs is {self.root_fs!r}; it can be 'ext4' or 'tmpfs'")
 
 
 def _within(field: str, value: int, least: int, most: int) -> None:

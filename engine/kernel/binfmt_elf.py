@@ -1,0 +1,96 @@
+"""fs/binfmt_elf.c: exec(): gives a fresh address space the regions of a program image, and a first page of stack.
+
+Left out: reading ELF files (the image says what lies where), interpreters, permissions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.image import STACK_TOP, Mapping, ProgramImage
+from engine.kernel.fs import File, FileSystem, Inode, Zeros
+from engine.kernel.mm_types import (
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    VM_ACCOUNT,
+    VM_DATA_DEFAULT_FLAGS,
+    VM_DONTDUMP,
+    VM_DONTEXPAND,
+    VM_EXEC,
+    VM_IO,
+    VM_MAYEXEC,
+    VM_MAYREAD,
+    VM_MAYWRITE,
+    VM_PFNMAP,
+    VM_READ,
+    VM_STACK_FLAGS,
+    VM_WRITE,
+    Mm,
+    VmArea,
+)
+
+if TYPE_CHECKING:
+    from engine.kernel.kernel import Kernel
+    from engine.kernel.task import Task
+
+_RIGHTS: Final = (("r", VM_READ), ("w", VM_WRITE), ("x", VM_EXEC))
+_VVAR_FLAGS: Final = VM_READ | VM_MAYREAD | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_PFNMAP
+_VDSO_FLAGS: Final = VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+MMAP_GAP_MINIMUM: Final = 128 << 20
+"""arch/x86/mm/mmap.c: mmap_base() leaves at least this for the stack."""
+
+
+class BinfmtElf:
+    """load_elf_binary()."""
+
+    __slots__ = ("kernel",)
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    def load(self, task: Task, image: ProgramImage) -> None:
+        """Maps `image` into the task's empty address space."""
+        mm = task.mm
+        for mapping in image.mappings:
+            self._map(mm, mapping)
+        mm.start_brk = mm.brk = image.brk
+        mm.start_stack = STACK_TOP - PAGE_SIZE
+        mm.mmap_base = STACK_TOP - MMAP_GAP_MINIMUM
+        code = [m for m in image.mappings if m.name == image.mappings[0].name and "x" in m.permissions]
+        if code:
+            mm.start_code, mm.end_code = code[0].start, code[0].end
+        mm.hiwater_vm = mm.total_vm
+
+    def _map(self, mm: Mm, mapping: Mapping) -> None:
+        flags = 0
+        for letter, right in _RIGHTS:
+            if letter in mapping.permissions:
+                flags |= right
+        file: File | None = None
+        pgoff = mapping.start >> PAGE_SHIFT
+        name = ""
+        if mapping.name == "[stack]":
+            flags |= VM_STACK_FLAGS
+        elif mapping.name == "[vvar]":
+            flags, name = _VVAR_FLAGS, mapping.name
+        elif mapping.name == "[vdso]":
+            flags, name = _VDSO_FLAGS, mapping.name
+            file, pgoff = self._file(mapping, FileSystem.SPECIAL), 0
+        elif mapping.name in ("", "[heap]"):
+            flags |= VM_DATA_DEFAULT_FLAGS & ~(VM_READ | VM_WRITE) | (VM_ACCOUNT if flags & VM_WRITE else 0)
+        else:
+            flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | (VM_ACCOUNT if flags & VM_WRITE else 0)
+            file, pgoff = self._file(mapping, self.kernel.root_fs), mapping.offset >> PAGE_SHIFT
+        vma = VmArea(mm, mapping.start, mapping.end, flags, pgoff, file, name)
+        self.kernel.mmap.insert_vm_struct(mm, vma)
+
+    def _file(self, mapping: Mapping, fs: FileSystem) -> File:
+        """The file behind a mapping, opened for reading; one inode a path, as large as its mappings need."""
+        inodes = self.kernel.inodes
+        size = mapping.offset + mapping.end - mapping.start
+        inode = inodes.get(mapping.name)
+        if inode is None:
+            inode = Inode(mapping.name, fs, size, Zeros(), resident=True, ino=len(inodes) + 1)
+            inodes[mapping.name] = inode
+        inode.i_size = max(inode.i_size, size)
+        return File(inode, writable=False)

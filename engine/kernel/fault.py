@@ -1,0 +1,85 @@
+"""arch/x86/mm/fault.c: exc_page_fault(): what the kernel does when the CPU could not translate an address.
+
+A list of questions: is the address the user's at all? is there a region? may the stack grow to it? does the region allow
+the access? Only then is it repaired (mm_fault.py). Otherwise the program gets SIGSEGV, or SIGBUS beyond a file's end.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from engine.events.memory import PageFaultUser
+from engine.hardware.faults import FAULT_PRESENT, FAULT_WRITE, GeneralProtection, PageFault
+from engine.kernel.mm_fault import VmFault
+from engine.kernel.mm_types import TASK_SIZE, VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_WRITE, VmArea
+from engine.kernel.task import Killed, SignalNumber
+
+if TYPE_CHECKING:
+    from engine.kernel.kernel import Kernel
+
+
+class SegvCode(IntEnum):
+    """si_code of SIGSEGV and SIGBUS (include/uapi/asm-generic/siginfo.h)."""
+
+    SEGV_MAPERR = 1
+    """There is no region at the address."""
+    SEGV_ACCERR = 2
+    """There is one, and it does not allow the access."""
+    BUS_ADRERR = 2
+    """The region is there, the file's page is not."""
+    SI_KERNEL = 128
+
+
+class Fault:
+    """The page-fault handler, entered by the CPU."""
+
+    __slots__ = ("kernel",)
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    def exc_page_fault(self, fault: PageFault) -> None:
+        """Repairs the fault and returns, so that the CPU tries again; raises Killed where the program is at fault."""
+        kernel = self.kernel
+        with kernel.trace.open(PageFaultUser(fault.address, fault.error_code)):
+            result = self._do_user_addr_fault(fault.address, fault.error_code)
+        if result & VmFault.MAJOR:
+            kernel.current.maj_flt += 1
+            kernel.vmstat.pgmajfault += 1
+        else:
+            kernel.current.min_flt += 1
+
+    def exc_general_protection(self, fault: GeneralProtection) -> None:
+        """A segment forbade the access: SIGSEGV without an address."""
+        raise Killed(SignalNumber.SIGSEGV, SegvCode.SI_KERNEL, 0)
+
+    def _do_user_addr_fault(self, address: int, error_code: int) -> VmFault:
+        kernel = self.kernel
+        if address >= TASK_SIZE:
+            raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_MAPERR, address)
+        vma = kernel.current.mm.find_vma(address)
+        if vma is None:
+            raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_MAPERR, address)
+        if vma.vm_start > address and not (vma.vm_flags & VM_GROWSDOWN and kernel.mmap.expand_stack(vma, address)):
+            raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_MAPERR, address)
+        if access_error(error_code, vma):
+            raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_ACCERR, address)
+        while True:
+            kernel.vmstat.pgfault += 1
+            result = kernel.mm_fault.handle_mm_fault(vma, address, bool(error_code & FAULT_WRITE))
+            if not result & VmFault.OOM:
+                break
+            kernel.oom_kill.pagefault_out_of_memory()
+        if result & VmFault.SIGBUS:
+            raise Killed(SignalNumber.SIGBUS, SegvCode.BUS_ADRERR, address)
+        return result
+
+
+def access_error(error_code: int, vma: VmArea) -> bool:
+    """access_error(): whether the region forbids the access."""
+    if error_code & FAULT_WRITE:
+        return not vma.vm_flags & VM_WRITE
+    if error_code & FAULT_PRESENT:
+        return True
+    return not vma.vm_flags & VM_ACCESS_FLAGS

@@ -1,0 +1,118 @@
+"""mm/filemap.c: the page cache: a file's pages in memory, found by (file, index).
+
+Left out so far: readahead, writeback, dropping pages. tmpfs files (mm/shmem.c) keep their pages here too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.clock import COSTS
+from engine.kernel.fs import FileSystem, Inode
+from engine.kernel.gfp import GFP_HIGHUSER_MOVABLE
+from engine.kernel.mm_fault import VmFault
+from engine.kernel.mm_types import (
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PG_DIRTY,
+    PG_SWAPBACKED,
+    PG_UPTODATE,
+    VM_SHARED,
+    VM_WRITE,
+    Page,
+    VmArea,
+)
+
+if TYPE_CHECKING:
+    from engine.kernel.kernel import Kernel
+
+
+class Filemap:
+    """The page cache of all files."""
+
+    __slots__ = ("kernel",)
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    def cached_page(self, inode: Inode, index: int) -> Page | None:
+        """The page, where it can be had without the disk; None where it would have to be read."""
+        page = inode.i_mapping.pages.get(index)
+        if page is not None or not inode.resident:
+            return page
+        return self._add(inode, index)
+
+    def fault(self, vma: VmArea, address: int) -> tuple[Page | None, VmFault]:
+        """filemap_fault() and shmem_fault(): the page behind `address`, read from the disk if need be.
+
+        (None, SIGBUS) beyond the file's end, (None, OOM) without memory; MAJOR where the disk was read.
+        """
+        assert vma.vm_file is not None
+        inode = vma.vm_file.inode
+        index = (address - vma.vm_start >> PAGE_SHIFT) + vma.vm_pgoff
+        if index >= inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT:
+            return None, VmFault.SIGBUS
+        page = self.cached_page(inode, index)
+        if page is not None:
+            return page, VmFault.NONE
+        page = self._add(inode, index)
+        if page is None:
+            return None, VmFault.OOM
+        if inode.fs is FileSystem.TMPFS:
+            return page, VmFault.NONE
+        self.kernel.clock.ns += COSTS.disk_read
+        return page, VmFault.MAJOR
+
+    def _add(self, inode: Inode, index: int) -> Page | None:
+        """filemap_add_folio(): a frame with the file's content joins the cache."""
+        page = self.kernel.page_alloc.alloc_pages(GFP_HIGHUSER_MOVABLE, 0)
+        if page is None:
+            return None
+        page.flags |= PG_UPTODATE
+        if inode.fs is FileSystem.TMPFS:
+            page.flags |= PG_SWAPBACKED
+            self.kernel.vmstat.nr_shmem += 1
+        page.mapping = inode.i_mapping
+        page.index = index
+        content = inode.content.page(index)
+        if any(content):
+            self.kernel.ram.fill(page.pfn, content)
+        else:
+            self.kernel.ram.zero(page.pfn)
+        inode.i_mapping.pages[index] = page
+        self.kernel.vmstat.nr_file_pages += 1
+        self.kernel.swap.lru_cache_add(page)
+        return page
+
+    def remove(self, page: Page) -> None:
+        """filemap_remove_folio(): the cache lets go of the page."""
+        mapping = page.mapping
+        from engine.kernel.fs import AddressSpace
+
+        assert isinstance(mapping, AddressSpace)
+        del mapping.pages[page.index]
+        page.mapping = None
+        self.kernel.vmstat.nr_file_pages -= 1
+        if page.flags & PG_SWAPBACKED:
+            self.kernel.vmstat.nr_shmem -= 1
+        if page.flags & PG_DIRTY and not page.flags & PG_SWAPBACKED:
+            self.kernel.vmstat.nr_dirty -= 1
+        self.kernel.swap.put_page(page)
+
+    def set_page_dirty(self, page: Page) -> None:
+        """set_page_dirty(): the page differs from the disk from now on."""
+        if page.flags & PG_DIRTY:
+            return
+        page.flags |= PG_DIRTY
+        if not page.flags & PG_SWAPBACKED:
+            self.kernel.vmstat.nr_dirty += 1
+
+    def page_mkwrite(self, page: Page) -> None:
+        """->page_mkwrite(): a shared mapping is about to write to the page."""
+        self.set_page_dirty(page)
+
+    def wants_writenotify(self, vma: VmArea) -> bool:
+        """vma_wants_writenotify(): whether the file system must hear of the first write to each clean page."""
+        if vma.vm_flags & (VM_SHARED | VM_WRITE) != VM_SHARED | VM_WRITE or vma.vm_file is None:
+            return False
+        return vma.vm_file.inode.fs is FileSystem.EXT4

@@ -1,0 +1,142 @@
+"""kernel/fork.c: new processes: the first one's address space, and copies of a running one.
+
+Left out: threads, namespaces, everything of a task that memory management does not see.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.clock import COSTS
+from engine.events.machine import ProcessFork
+from engine.kernel.errno import Errno, ErrorNumber
+from engine.kernel.gfp import GFP_KERNEL
+from engine.kernel.mm_types import (
+    PAGE_OFFSET,
+    PG_KSTACK,
+    PG_TABLE,
+    PGDIR_SHIFT,
+    VM_ACCOUNT,
+    VM_DONTCOPY,
+    VM_LOCKED,
+    VM_WIPEONFORK,
+    Mm,
+    VmArea,
+)
+from engine.kernel.pgtable import PTRS_PER_PTE
+from engine.kernel.task import Task
+
+if TYPE_CHECKING:
+    from engine.kernel.kernel import Kernel
+
+THREAD_SIZE_ORDER: Final = 1
+"""A kernel stack is two pages on i386."""
+KERNEL_PGD_BOUNDARY: Final = PAGE_OFFSET >> PGDIR_SHIFT
+
+
+class Fork:
+    """Makes address spaces and tasks."""
+
+    __slots__ = ("kernel",)
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    def mm_alloc(self) -> Mm:
+        """mm_alloc(): an empty address space: a directory whose upper quarter is the kernel's. Raises Errno(ENOMEM)."""
+        kernel = self.kernel
+        page = kernel.page_alloc.alloc_pages(GFP_KERNEL, 0)
+        if page is None:
+            raise Errno(ErrorNumber.ENOMEM)
+        page.flags |= PG_TABLE
+        kernel.ram.zero(page.pfn)
+        directory = kernel.ram.writable(page.pfn)
+        directory[KERNEL_PGD_BOUNDARY:PTRS_PER_PTE] = kernel.ram.frame(kernel.swapper_pg_dir)[KERNEL_PGD_BOUNDARY:]
+        mm = Mm(page.pfn)
+        page.mapping = mm
+        kernel.clock.ns += COSTS.clear_page
+        return mm
+
+    def task_alloc(self, pid: int, comm: str, mm: Mm, parent: Task | None) -> Task:
+        """dup_task_struct(): a task with its kernel stack. Raises Errno(ENOMEM)."""
+        kernel = self.kernel
+        stack = kernel.page_alloc.alloc_pages(GFP_KERNEL, THREAD_SIZE_ORDER)
+        if stack is None:
+            raise Errno(ErrorNumber.ENOMEM)
+        stack.flags |= PG_KSTACK
+        kernel.vmstat.nr_kernel_stack += 1 << THREAD_SIZE_ORDER
+        task = Task(pid, comm, mm, parent)
+        task.stack_pfn = stack.pfn
+        if parent is not None:
+            task.rlimits = dict(parent.rlimits)
+            task.files = dict(parent.files)
+            task.oom_score_adj = parent.oom_score_adj
+        kernel.tasks[pid] = task
+        return task
+
+    def sys_fork(self, parent: Task, pid: int) -> Task:
+        """kernel_clone(): a child with the same memory, its pages shared until one of the two writes.
+
+        Raises Errno(ENOMEM) where the copy would promise more memory than there may be; then there is no child.
+        """
+        kernel = self.kernel
+        kernel.clock.ns += COSTS.fork
+        mm = self.mm_alloc()
+        child = self.task_alloc(pid, parent.comm, mm, parent)
+        try:
+            self._dup_mmap(mm, parent.mm)
+        except Errno:
+            kernel.exit.release(child)
+            raise
+        kernel.memory.flush_tlb_mm(parent.mm)
+        kernel.trace.emit(ProcessFork(parent.pid, pid))
+        return child
+
+    def _dup_mmap(self, mm: Mm, old: Mm) -> None:
+        _copy_layout(mm, old)
+        for source in old:
+            if source.vm_flags & VM_DONTCOPY:
+                kernel_pages = -source.pages
+                self.kernel.mmap.vm_stat_account(mm, source.vm_flags, kernel_pages)
+                continue
+            if source.vm_flags & VM_ACCOUNT:
+                self.kernel.mmap.security_vm_enough_memory(mm, source.pages)
+            self._dup_vma(mm, source)
+
+    def _dup_vma(self, mm: Mm, source: VmArea) -> None:
+        kernel = self.kernel
+        flags = source.vm_flags & ~VM_LOCKED
+        copy = VmArea(mm, source.vm_start, source.vm_end, flags, source.vm_pgoff, source.vm_file, source.name)
+        if source.vm_flags & VM_WIPEONFORK:
+            copy.anon_vma = None
+        else:
+            kernel.rmap.anon_vma_fork(copy, source)
+        mm.vmas.append(copy)
+        mm.ends.append(copy.vm_end)
+        kernel.mmap.vma_link_file(copy)
+        if not source.vm_flags & VM_WIPEONFORK and not kernel.memory.copy_page_range(copy, source):
+            raise Errno(ErrorNumber.ENOMEM)
+
+
+def _copy_layout(mm: Mm, old: Mm) -> None:
+    """What dup_mm() copies as it stands: where things lie, and how much is mapped."""
+    for field in (
+        "mmap_base",
+        "start_brk",
+        "brk",
+        "start_code",
+        "end_code",
+        "start_data",
+        "end_data",
+        "start_stack",
+        "arg_start",
+        "vdso",
+        "total_vm",
+        "data_vm",
+        "stack_vm",
+        "exec_vm",
+        "hiwater_vm",
+    ):
+        setattr(mm, field, getattr(old, field))
+
+

@@ -1,0 +1,99 @@
+"""include/linux/fs.h: inode, address_space, file: what a mapping of a file needs to know.
+
+Left out: directories, names other than the path, permissions. A file's bytes that no cached page holds are told by its
+`FileContent`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Protocol
+
+from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE
+
+if TYPE_CHECKING:
+    from engine.kernel.mm_types import Page, VmArea
+
+_ZERO_PAGE: Final = bytes(PAGE_SIZE)
+
+
+class FileSystem(StrEnum):
+    """Where a file lives, which decides how its pages are counted and where they go when memory runs short."""
+
+    TMPFS = "tmpfs"
+    """In memory: its pages are shmem, and can only be swapped."""
+    EXT4 = "ext4"
+    """On the disk: a clean page can be dropped, a dirty one is written first."""
+    SPECIAL = "special"
+    """The vdso's own pages: never reclaimed, belonging to no file system."""
+
+
+class FileContent(Protocol):
+    """The bytes of a file, by page, before any page of it was cached or written."""
+
+    def page(self, index: int) -> bytes:
+        """PAGE_SIZE bytes."""
+        ...
+
+
+class Zeros:
+    """A file that was never written: holes, or a program whose bytes do not matter here."""
+
+    __slots__ = ()
+
+    def page(self, index: int) -> bytes:
+        """Zeros, whatever the page."""
+        return _ZERO_PAGE
+
+
+class Letters:
+    """The recorder's test file: page k is filled with the letter a + k mod 26, up to the file's size."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def page(self, index: int) -> bytes:
+        """The page's letter, and zeros beyond the file's end."""
+        inside = max(0, min(PAGE_SIZE, self.size - (index << PAGE_SHIFT)))
+        return bytes([ord("a") + index % 26]) * inside + bytes(PAGE_SIZE - inside)
+
+
+class AddressSpace:
+    """address_space: an inode's cached pages by index, and the regions that map it."""
+
+    __slots__ = ("host", "i_mmap", "pages", "swapped")
+
+    def __init__(self, host: Inode) -> None:
+        self.host = host
+        self.pages: dict[int, Page] = {}
+        self.swapped: dict[int, int] = {}
+        """tmpfs pages that are in swap: index -> swap entry (Linux keeps these in the same tree)."""
+        self.i_mmap: list[VmArea] = []
+
+
+class Inode:
+    """inode: one file. `i_size` in bytes."""
+
+    __slots__ = ("content", "fs", "i_ino", "i_mapping", "i_size", "path", "resident")
+
+    def __init__(self, path: str, fs: FileSystem, size: int, content: FileContent, *, resident: bool, ino: int) -> None:
+        self.path = path
+        self.fs = fs
+        self.i_size = size
+        self.i_ino = ino
+        self.content = content
+        self.resident = resident
+        """The file was read before the session began: a page that is not yet in `pages` costs no disk access."""
+        self.i_mapping = AddressSpace(self)
+
+
+class File:
+    """file: an inode opened. `f_mode_write` is FMODE_WRITE: a shared writable mapping demands it."""
+
+    __slots__ = ("f_mode_write", "inode")
+
+    def __init__(self, inode: Inode, *, writable: bool) -> None:
+        self.inode = inode
+        self.f_mode_write = writable

@@ -1,0 +1,155 @@
+"""The kernel: its subsystems, each under the name of its Linux source file, and what they share.
+
+A subsystem reaches its siblings through here: `self.kernel.vmscan.wakeup_kswapd(zone, order)` is mm/vmscan.c's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.clock import COSTS, Clock
+from engine.hardware.cpu import Cpu
+from engine.hardware.paging import PTE_ACCESSED, PTE_DIRTY, PTE_GLOBAL, PTE_PRESENT, PTE_PSE, PTE_RW
+from engine.hardware.ram import FRAME_SHIFT, Ram
+from engine.hardware.segmentation import DESCRIPTOR_SIZE, Descriptor, encode
+from engine.kernel.binfmt_elf import BinfmtElf
+from engine.kernel.boot import BootMemory, boot_memory
+from engine.kernel.entry import Entry
+from engine.kernel.exit import Exit
+from engine.kernel.fault import Fault
+from engine.kernel.filemap import Filemap
+from engine.kernel.fork import KERNEL_PGD_BOUNDARY, Fork
+from engine.kernel.fs import FileSystem, Inode
+from engine.kernel.madvise import Madvise
+from engine.kernel.memory import Memory
+from engine.kernel.mlock import Mlock
+from engine.kernel.mm_fault import MmFault
+from engine.kernel.mmap import Mmap
+from engine.kernel.mprotect import Mprotect
+from engine.kernel.mremap import Mremap
+from engine.kernel.msync import Msync
+from engine.kernel.oom_kill import OomKill
+from engine.kernel.page_alloc import PageAllocator
+from engine.kernel.rmap import Rmap
+from engine.kernel.shmem import Shmem
+from engine.kernel.swap import Swap
+from engine.kernel.swapfile import Swapfile
+from engine.kernel.sysctl import Sysctl
+from engine.kernel.vmscan import Vmscan
+from engine.kernel.vmstat import Vmstat
+from engine.trace import Trace
+
+if TYPE_CHECKING:
+    from engine.config import MachineConfig
+    from engine.kernel.task import Task
+
+# arch/x86/include/asm/segment.h: what the GDT holds
+GDT_ENTRY_KERNEL_CS: Final = 12
+GDT_ENTRY_KERNEL_DS: Final = 13
+GDT_ENTRY_USER_CS: Final = 14
+GDT_ENTRY_USER_DS: Final = 15
+USER_DS: Final = GDT_ENTRY_USER_DS << 3 | 3
+USER_CS: Final = GDT_ENTRY_USER_CS << 3 | 3
+_FLAT_LIMIT: Final = 0xFFFFFFFF
+_LARGE_PAGE: Final = PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_PSE | PTE_GLOBAL
+
+
+class Kernel:
+    """Linux on one machine: booted by its constructor, with no process yet."""
+
+    current: Task
+    """The process that runs. There is none before the first `switch_to`."""
+
+    def __init__(self, config: MachineConfig, clock: Clock, trace: Trace) -> None:
+        self.clock = clock
+        self.trace = trace
+        self.boot: BootMemory = boot_memory(config.ram_mb)
+        self.ram = Ram(self.boot.frames)
+        self.cpu = Cpu(self.ram, clock, config.tlb_entries)
+        self.vmstat = Vmstat()
+        self.sysctl = Sysctl(self)
+        self.root_fs = FileSystem(config.root_fs)
+        self.inodes: dict[str, Inode] = {}
+        """Files by path."""
+        self.tasks: dict[int, Task] = {}
+        """Living processes by pid, oldest first."""
+        self.killed: list[int] = []
+        """Processes that the kernel killed and nobody has been told of yet."""
+        self.page_alloc = PageAllocator(self, self.boot.zones)
+        self.rmap = Rmap(self)
+        self.swap = Swap(self)
+        self.swapfile = Swapfile(self)
+        self.filemap = Filemap(self)
+        self.shmem = Shmem(self)
+        self.vmscan = Vmscan(self)
+        self.oom_kill = OomKill(self)
+        self.memory = Memory(self, self.boot.empty_zero_page)
+        self.mm_fault = MmFault(self)
+        self.mmap = Mmap(self)
+        self.mprotect = Mprotect(self)
+        self.mremap = Mremap(self)
+        self.madvise = Madvise(self)
+        self.mlock = Mlock(self)
+        self.msync = Msync(self)
+        self.fork = Fork(self)
+        self.exit = Exit(self)
+        self.binfmt_elf = BinfmtElf(self)
+        self.fault = Fault(self)
+        self.entry = Entry(self)
+        self._start_cpu()
+
+    @property
+    def swapper_pg_dir(self) -> int:
+        """The frame of the kernel's own page directory."""
+        return self.boot.swapper_pg_dir
+
+    def _start_cpu(self) -> None:
+        """Writes the GDT and the kernel's page tables, loads the segment registers, switches paging on."""
+        self._write_gdt()
+        self._write_direct_map()
+        cpu = self.cpu
+        cpu.gdtr = self.boot.gdt_page << FRAME_SHIFT
+        cpu.load_ds(USER_DS)
+        cpu.load_cr3(self.swapper_pg_dir << FRAME_SHIFT)
+        cpu.set_paging(True)
+        cpu.on_page_fault = self.fault.exc_page_fault
+        cpu.on_general_protection = self.fault.exc_general_protection
+        cpu.on_system_call = self.entry.system_call
+        cpu.tlb.flushes.clear()
+
+    def _write_gdt(self) -> None:
+        """The flat segments of arch/x86/kernel/cpu/common.c: four times the whole address space."""
+        for entry, dpl, code in (
+            (GDT_ENTRY_KERNEL_CS, 0, True),
+            (GDT_ENTRY_KERNEL_DS, 0, False),
+            (GDT_ENTRY_USER_CS, 3, True),
+            (GDT_ENTRY_USER_DS, 3, False),
+        ):
+            words = encode(Descriptor(0, _FLAT_LIMIT, dpl, code=code, writable=True, present=True))
+            at = (self.boot.gdt_page << FRAME_SHIFT) + entry * DESCRIPTOR_SIZE
+            for offset, word in zip((0, 4), words, strict=True):
+                self.ram.write32(at + offset, word)
+
+    def _write_direct_map(self) -> None:
+        """arch/x86/mm/init.c: all of low memory appears at PAGE_OFFSET, in pages of 4 MB."""
+        directory = self.ram.writable(self.swapper_pg_dir)
+        for index in range(self.boot.max_low_pfn + 1023 >> 10):
+            directory[KERNEL_PGD_BOUNDARY + index] = index << 22 | _LARGE_PAGE
+
+    # --- scheduling --------------------------------------------------------------------------------------------------
+
+    def switch_to(self, task: Task) -> None:
+        """context_switch(): `task` runs from now on, in its own address space."""
+        if getattr(self, "current", None) is task:
+            return
+        self.current = task
+        self.clock.ns += COSTS.context_switch
+        self.cpu.load_cr3(task.mm.pgd << FRAME_SHIFT)
+
+    def leave_address_space(self) -> None:
+        """The running process is going: the CPU falls back on the kernel's own page directory."""
+        self.cpu.load_cr3(self.swapper_pg_dir << FRAME_SHIFT)
+
+    def idle(self) -> None:
+        """Nothing else to run: the kernel's threads get the CPU until they sleep."""
+        self.vmscan.run_kswapd()

@@ -1,0 +1,157 @@
+"""mm/rmap.c: from a page to the page-table entries that map it.
+
+An anonymous page knows its AnonVma, a file's page its AddressSpace; both list the regions that may map it.
+Left out: locking, and the interval trees (the lists are short here).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.kernel.mm_types import PAGE_SHIFT, PG_ANON, PG_ANON_EXCLUSIVE, PG_SWAPBACKED, Page, VmArea
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.kernel.kernel import Kernel
+
+
+class AnonVma:
+    """anon_vma: the regions in which pages of one origin may be mapped: the region that made them, and its copies in children."""
+
+    __slots__ = ("degree", "number", "parent", "vmas")
+
+    def __init__(self, number: int, parent: AnonVma | None) -> None:
+        self.number = number
+        self.parent = parent
+        self.degree = 0
+        """num_children: anon_vmas made of this one by fork."""
+        self.vmas: list[VmArea] = []
+
+
+class Rmap:
+    """Keeps mapcounts, and the regions behind each anonymous page."""
+
+    __slots__ = ("_made", "kernel")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self._made = 0
+
+    # --- anon_vma ----------------------------------------------------------------------------------------------------
+
+    def anon_vma_prepare(self, vma: VmArea) -> AnonVma:
+        """Gives `vma` an anon_vma before its first anonymous page: a neighbour's where the two could be one, or a new one."""
+        if vma.anon_vma is not None:
+            return vma.anon_vma
+        anon_vma = self._find_mergeable_anon_vma(vma) or self._new(None)
+        vma.anon_vma = anon_vma
+        self._link(vma, anon_vma)
+        return anon_vma
+
+    def anon_vma_clone(self, destination: VmArea, source: VmArea) -> None:
+        """Links `destination` to every anon_vma of `source`: after a split, a move, or as the first half of a fork."""
+        for anon_vma in source.anon_vma_chain:
+            self._link(destination, anon_vma)
+
+    def anon_vma_fork(self, child: VmArea, parent: VmArea) -> None:
+        """The child's region sees the parent's pages, and gets an anon_vma of its own for those it will make."""
+        if parent.anon_vma is None:
+            return
+        child.anon_vma = None
+        self.anon_vma_clone(child, parent)
+        own = self._new(parent.anon_vma)
+        parent.anon_vma.degree += 1
+        child.anon_vma = own
+        self._link(child, own)
+
+    def unlink_anon_vmas(self, vma: VmArea) -> None:
+        """The region goes: no page will be looked for in it any more."""
+        for anon_vma in vma.anon_vma_chain:
+            anon_vma.vmas.remove(vma)
+        vma.anon_vma_chain = []
+        if vma.anon_vma is not None and vma.anon_vma.parent is not None and not vma.anon_vma.vmas:
+            vma.anon_vma.parent.degree -= 1
+        vma.anon_vma = None
+
+    def _new(self, parent: AnonVma | None) -> AnonVma:
+        self._made += 1
+        return AnonVma(self._made, parent)
+
+    def _link(self, vma: VmArea, anon_vma: AnonVma) -> None:
+        if anon_vma not in vma.anon_vma_chain:
+            vma.anon_vma_chain.append(anon_vma)
+            anon_vma.vmas.append(vma)
+
+    def _find_mergeable_anon_vma(self, vma: VmArea) -> AnonVma | None:
+        """find_mergeable_anon_vma(): the next region's, else the previous one's, where they could merge but for rights."""
+        vmas = vma.vm_mm.vmas
+        at = vmas.index(vma)
+        if at + 1 < len(vmas) and (found := _reusable_anon_vma(vmas[at + 1], vma, vmas[at + 1])):
+            return found
+        if at > 0 and (found := _reusable_anon_vma(vmas[at - 1], vmas[at - 1], vma)):
+            return found
+        return None
+
+    # --- counts ------------------------------------------------------------------------------------------------------
+
+    def page_add_new_anon_rmap(self, page: Page, vma: VmArea, address: int) -> None:
+        """A fresh anonymous page is mapped for the first time, in one place, by one process alone."""
+        page.flags |= PG_ANON | PG_SWAPBACKED | PG_ANON_EXCLUSIVE
+        page.mapcount = 1
+        page.mapping = vma.anon_vma
+        page.index = (address - vma.vm_start >> PAGE_SHIFT) + vma.vm_pgoff
+        self.kernel.vmstat.nr_anon_pages += 1
+
+    def page_add_anon_rmap(self, page: Page) -> None:
+        """One entry more maps this anonymous page."""
+        if page.mapcount == 0:
+            self.kernel.vmstat.nr_anon_pages += 1
+        page.mapcount += 1
+
+    def page_add_file_rmap(self, page: Page) -> None:
+        """One entry more maps this page of a file."""
+        if page.mapcount == 0:
+            self.kernel.vmstat.nr_mapped += 1
+        page.mapcount += 1
+
+    def page_remove_rmap(self, page: Page) -> None:
+        """One entry less maps this page."""
+        page.mapcount -= 1
+        if page.mapcount:
+            return
+        if page.flags & PG_ANON:
+            self.kernel.vmstat.nr_anon_pages -= 1
+        else:
+            self.kernel.vmstat.nr_mapped -= 1
+
+    # --- walks -------------------------------------------------------------------------------------------------------
+
+    def places(self, page: Page) -> Iterator[tuple[VmArea, int]]:
+        """rmap_walk(): every (region, virtual address) where the page may be mapped; the entry there must be looked at."""
+        from engine.kernel.fs import AddressSpace
+
+        mapping = page.mapping
+        if isinstance(mapping, AnonVma):
+            vmas = mapping.vmas
+        elif isinstance(mapping, AddressSpace):
+            vmas = mapping.i_mmap
+        else:
+            return
+        for vma in list(vmas):
+            address = vma.vm_start + (page.index - vma.vm_pgoff << PAGE_SHIFT)
+            if vma.vm_start <= address < vma.vm_end:
+                yield vma, address
+
+
+def _reusable_anon_vma(candidate: VmArea, first: VmArea, second: VmArea) -> AnonVma | None:
+    """reusable_anon_vma(): that of `candidate`, where `first` and `second` touch, differ at most in rights, and it never forked."""
+    from engine.kernel.mm_types import VM_ACCESS_FLAGS
+
+    if candidate.anon_vma is None or len(candidate.anon_vma_chain) > 1 or first.vm_end != second.vm_start:
+        return None
+    if first.vm_file is not second.vm_file or (first.vm_flags ^ second.vm_flags) & ~VM_ACCESS_FLAGS:
+        return None
+    if second.vm_pgoff != first.vm_pgoff + first.pages:
+        return None
+    return candidate.anon_vma

@@ -1,0 +1,92 @@
+"""mm/swap.c: a page's last reference, and its first place on the LRU lists.
+
+Left out: the per-CPU batches (pagevecs) in front of the lists; a page is on its list at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from engine.kernel.mm_types import (
+    PG_ACTIVE,
+    PG_LRU,
+    PG_REFERENCED,
+    PG_SWAPBACKED,
+    PG_UNEVICTABLE,
+    VM_LOCKED,
+    Page,
+    VmArea,
+)
+
+if TYPE_CHECKING:
+    from engine.kernel.kernel import Kernel
+
+
+class LruList(IntEnum):
+    """include/linux/mmzone.h: enum lru_list."""
+
+    INACTIVE_ANON = 0
+    ACTIVE_ANON = 1
+    INACTIVE_FILE = 2
+    ACTIVE_FILE = 3
+    UNEVICTABLE = 4
+
+
+def folio_lru_list(page: Page) -> LruList:
+    """folio_lru_list(): the list that the page's flags name."""
+    if page.flags & PG_UNEVICTABLE:
+        return LruList.UNEVICTABLE
+    base = LruList.INACTIVE_ANON if page.flags & PG_SWAPBACKED else LruList.INACTIVE_FILE
+    return LruList(base + 1) if page.flags & PG_ACTIVE else base
+
+
+class Swap:
+    """The LRU lists and the way onto and off them. A list's newest page is its last key; reclaim takes the oldest."""
+
+    __slots__ = ("kernel", "lists")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.lists: tuple[OrderedDict[int, Page], ...] = tuple(OrderedDict() for _ in LruList)
+
+    def lru_cache_add(self, page: Page) -> None:
+        """lru_cache_add(): the page can be found by reclaim from now on."""
+        page.flags |= PG_LRU
+        self.lists[folio_lru_list(page)][page.pfn] = page
+
+    def lru_cache_add_inactive_or_unevictable(self, page: Page, vma: VmArea) -> None:
+        """The same for a page just made for `vma`: a locked region's pages are never reclaimed."""
+        if vma.vm_flags & VM_LOCKED:
+            page.flags |= PG_UNEVICTABLE
+        page.flags |= PG_LRU
+        self.lists[folio_lru_list(page)][page.pfn] = page
+
+    def mark_page_accessed(self, page: Page) -> None:
+        """mark_page_accessed(): the second access of an inactive page makes it active."""
+        if not page.flags & PG_REFERENCED:
+            page.flags |= PG_REFERENCED
+        elif page.flags & PG_LRU and not page.flags & (PG_ACTIVE | PG_UNEVICTABLE):
+            self.remove(page)
+            page.flags = page.flags & ~PG_REFERENCED | PG_ACTIVE
+            self.lru_cache_add(page)
+            self.kernel.vmstat.pgactivate += 1
+
+    def remove(self, page: Page) -> None:
+        """lruvec_del_folio()."""
+        del self.lists[folio_lru_list(page)][page.pfn]
+        page.flags &= ~PG_LRU
+
+    def put_page(self, page: Page) -> None:
+        """put_page(): drops a reference; the last one gives the frame back to the page allocator."""
+        if page.refcount > 1:
+            page.refcount -= 1
+            return
+        if page.flags & PG_LRU:
+            self.remove(page)
+        self.kernel.page_alloc.free_pages(page, page.order)
+
+    def size(self, which: LruList) -> int:
+        """Pages on a list."""
+        return len(self.lists[which])
