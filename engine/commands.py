@@ -9,16 +9,72 @@ A *slot* is a pointer variable of the program; `as_` (written "as" outside Pytho
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
+
+from engine.outcome import CommandError
 
 Place: TypeAlias = int | str
 Process: TypeAlias = int
+
+_WORD: Final = 2**32 - 1
+PROCESSES_MAXIMUM: Final = 64
+PAGES_ASKED_MAXIMUM: Final = 1 << 16
+
+LIMITS: Final = {
+    "pid": (0, PROCESSES_MAXIMUM - 1),
+    "child": (1, PROCESSES_MAXIMUM - 1),
+    "size": (0, _WORD),
+    "count": (0, _WORD),
+    "alignment": (0, _WORD),
+    "pad": (0, _WORD),
+    "parameter": (-(2**31), 2**31 - 1),
+    "length": (0, _WORD),
+    "old_length": (0, _WORD),
+    "new_length": (0, _WORD),
+    "offset": (0, _WORD),
+    "depth": (0, _WORD),
+    "delta": (-(2**31), 2**31 - 1),
+    "limit": (0, _WORD),
+    "file": (0, 63),
+    "pages": (0, PAGES_ASKED_MAXIMUM),
+    "code": (0, 255),
+}
+"""What the number in a field of that name can be; `value` depends on the command."""
+_BYTE: Final = (0, 255)
+_VALUE_LIMITS: Final = {
+    "write": _BYTE,
+    "touch": _BYTE,
+    "fill": _BYTE,
+    "checktouch": _BYTE,
+    "write32": (0, _WORD),
+    "mallopt": (-(2**31), _WORD),
+    "oomadj": (-(2**31), 2**31 - 1),
+    "sysctl": (-(2**31), _WORD),
+}
+_SLOT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+_PROTECTION: Final = re.compile(r"none|r?w?x?")
 
 
 def _written_as(name: str) -> str:
     """A field's name outside Python, where "as" is no keyword."""
     return name.rstrip("_")
+
+
+def _check(command: _Command) -> None:
+    """Raises CommandError naming the first field whose value cannot be."""
+    for name in command.__dataclass_fields__:
+        value = getattr(command, name)
+        if name == "as_" and not _SLOT.fullmatch(value):
+            raise CommandError("as", f"the slot {value!r} is no name: letters, digits and _, at most 32, no digit first")
+        if name == "prot" and not _PROTECTION.fullmatch(value):
+            raise CommandError("prot", f"prot is {value!r}; it can be letters of rwx in that order, or none")
+        limits = LIMITS.get(name) if name != "value" else _VALUE_LIMITS[command.op]  # type: ignore[attr-defined]
+        if limits is None or value is None or (name == "size" and value == -1 and isinstance(command, OpenFile)):
+            continue
+        if not isinstance(value, int) or not limits[0] <= value <= limits[1]:
+            raise CommandError(name, f"{name} is {value}; it can be {limits[0]} to {limits[1]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +85,9 @@ class _Command:
 
     pid: Process = 0
     """Which process does it: 0 is the first, fork names the others."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 # --- the allocator ---------------------------------------------------------------------------------------------------

@@ -43,6 +43,9 @@ class MachineConfig:
     root_fs: str = "ext4"
     """Where the program and its libraries lie: "ext4" on the disk, or "tmpfs", as after booting from an initramfs."""
 
+    null_slots: bool = False
+    """A slot that was never set holds NULL, as in a C program; otherwise a command that names it is refused."""
+
     def __post_init__(self) -> None:
         _within("ram_mb", self.ram_mb, RAM_MB_MINIMUM, RAM_MB_MAXIMUM)
         _within("swap_mb", self.swap_mb, 0, SWAP_MB_MAXIMUM)

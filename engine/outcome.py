@@ -21,6 +21,8 @@ class CommandError(ValueError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+        self.index: int | None = None
+        """Which command of several it was, from 0."""
 
 
 class Signal(NamedTuple):

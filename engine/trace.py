@@ -100,6 +100,12 @@ class Trace:
             self.total += 1
         self.cause = cause.outer
 
+    def retract(self, total: int) -> None:
+        """Takes back the records made since `total` was the count: what they told did not happen."""
+        while self.total > total and self._ring:
+            self._ring.pop()
+            self.total -= 1
+
     def records(self, first: int = 0) -> Iterator[Record]:
         """The records from seq `first` on that the ring still holds, oldest first."""
         base = self.total - len(self._ring)

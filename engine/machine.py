@@ -1,0 +1,143 @@
+"""The machine: boots, and performs commands. `perform` is the one door in; `engine.views` is the one window out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.clock import Clock
+from engine.commands import Command
+from engine.digest import state_digest
+from engine.events.machine import CommandPerformed, SignalDelivered
+from engine.invariants import check
+from engine.kernel.kernel import Kernel
+from engine.kernel.proc import proc_text
+from engine.kernel.task import Killed, SignalNumber
+from engine.libc.abort import Abort
+from engine.operations import OPERATIONS, PLACE_FIELDS
+from engine.outcome import CommandError, Ended, Outcome, Signal
+from engine.process import Process
+from engine.program import start_libc
+from engine.trace import Trace
+
+if TYPE_CHECKING:
+    from engine.config import MachineConfig
+    from engine.hardware.cpu import Cpu
+
+ENGINE_VERSION: Final = "1"
+"""Changes whenever the same commands could give other results than before."""
+FIRST_PID: Final = 0
+_NO_CODE: Final = -1
+
+
+class Machine:
+    """A simulated PC with Linux on it, and the program of the configuration's image as process 0.
+
+    The same configuration and commands give the same state, outcomes and trace, on every host and every Python.
+    """
+
+    __slots__ = ("clock", "config", "cpu", "kernel", "processes", "trace", "version")
+
+    def __init__(self, config: MachineConfig) -> None:
+        self.config = config
+        self.clock = Clock()
+        self.trace = Trace(self.clock, config.trace_capacity)
+        self.kernel = Kernel(config, self.clock, self.trace)
+        self.cpu: Cpu = self.kernel.cpu
+        self.processes: dict[int, Process] = {}
+        self.version = 0
+        """Commands performed since boot."""
+        for name, value in config.sysctls:
+            self.kernel.sysctl.write(name, value)
+        self._spawn()
+
+    @property
+    def time_ns(self) -> int:
+        """Simulated nanoseconds since boot."""
+        return self.clock.ns
+
+    def perform(self, command: Command) -> Outcome:
+        """Does what `command` asks; gives what the program saw. Raises CommandError, with nothing changed, where it can't."""
+        process = self.processes.get(command.pid)
+        if process is None or process.ended is not None:
+            raise CommandError("pid", self._why_no_process(command.pid))
+        kind = type(command)
+        field = PLACE_FIELDS.get(kind)
+        address = 0 if field is None else process.resolve(getattr(command, field), field.rstrip("_"))
+        kernel = self.kernel
+        kernel.switch_to(process.task)
+        trace = self.trace
+        before = trace.total
+        with trace.open(CommandPerformed(command)):
+            try:
+                outcome = OPERATIONS[kind](self, process, command, address)
+            except Killed as killed:
+                outcome = self._killed(process, command, killed)
+            except Abort as abort:
+                signal = Signal(SignalNumber.SIGABRT.name, _NO_CODE, None, fatal=True, message=abort.message)
+                outcome = self._die(process, command, SignalNumber.SIGABRT, signal)
+            except CommandError:
+                trace.retract(before)
+                raise
+            kernel.idle()
+            if kernel.killed:
+                self._reap()
+        self.version += 1
+        return outcome
+
+    def fork(self, parent: Process, pid: int) -> None:
+        """fork(): process `pid` begins as a copy of `parent`. Raises Errno(ENOMEM)."""
+        task = self.kernel.fork.sys_fork(parent.task, pid)
+        libc = parent.libc.forked()
+        self.processes[pid] = Process(pid, task, libc, dict(parent.slots), null_slots=parent.null_slots)
+
+    def end(self, process: Process, ended: Ended) -> None:
+        """The process is gone and all it had is given back."""
+        self.kernel.exit.do_exit(process.task)
+        process.ended = ended
+
+    def digest(self) -> str:
+        """32 hexadecimal digits over the whole state: RAM, kernel, processes, time. Two machines that did the same agree."""
+        return state_digest(self)
+
+    def check(self) -> None:
+        """Raises InvariantError, naming what does not add up, unless every frame has one owner, counts equal lists, …"""
+        check(self)
+
+    def proc_file(self, name: str, pid: int = FIRST_PID) -> str:
+        """The text of /proc/NAME or, for a process's own file, /proc/PID/NAME. Raises KeyError for an unknown name."""
+        return proc_text(self.kernel, name, self.processes[pid].task)
+
+    # --- processes ---------------------------------------------------------------------------------------------------
+
+    def _spawn(self) -> None:
+        kernel = self.kernel
+        mm = kernel.fork.mm_alloc()
+        task = kernel.fork.task_alloc(FIRST_PID, "student", mm, None)
+        kernel.binfmt_elf.load(task, self.config.image)
+        kernel.switch_to(task)
+        libc = start_libc(self.cpu, self.trace, self.clock, self.config.image)
+        self.processes[FIRST_PID] = Process(FIRST_PID, task, libc, {}, null_slots=self.config.null_slots)
+
+    def _killed(self, process: Process, command: Command, killed: Killed) -> Outcome:
+        if killed.signal is SignalNumber.SIGKILL:
+            return self._die(process, command, killed.signal, None)
+        signal = Signal(killed.signal.name, killed.code, killed.address, fatal=True)
+        return self._die(process, command, killed.signal, signal)
+
+    def _die(self, process: Process, command: Command, number: SignalNumber, signal: Signal | None) -> Outcome:
+        if signal is not None:
+            self.trace.emit(SignalDelivered(process.pid, signal.name, signal.code, signal.address or 0))
+        self.end(process, Ended(process.pid, _NO_CODE, number))
+        return Outcome(command.op, process.pid, signal=signal, ended=process.ended)
+
+    def _reap(self) -> None:
+        """Processes that the kernel killed while another ran."""
+        for pid in self.kernel.killed:
+            self.processes[pid].ended = Ended(pid, _NO_CODE, SignalNumber.SIGKILL)
+        self.kernel.killed.clear()
+
+    def _why_no_process(self, pid: int) -> str:
+        living = ", ".join(str(p.pid) for p in self.processes.values() if p.ended is None)
+        if pid in self.processes:
+            return f"process {pid} has ended; living: {living or 'none'}"
+        return f"there is no process {pid}; living: {living or 'none'}"

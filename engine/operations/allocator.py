@@ -1,0 +1,83 @@
+"""Commands that the program's libc performs: malloc and its kin, and sbrk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.kernel.errno import ErrorNumber
+from engine.outcome import Outcome
+
+if TYPE_CHECKING:
+    from engine.commands import Calloc, Free, Mallinfo, Mallopt, Malloc, Memalign, Realloc, Sbrk, Trim, Usable
+    from engine.machine import Machine
+    from engine.process import Process
+
+SBRK_FAILED: Final = 0xFFFFFFFF
+
+
+def _error(process: Process) -> str:
+    return ErrorNumber(process.libc.errno).name
+
+
+def malloc(machine: Machine, process: Process, command: Malloc, address: int) -> Outcome:
+    """malloc()."""
+    pointer = process.libc.malloc(command.size)
+    process.slots[command.as_] = pointer
+    if pointer:
+        return Outcome("malloc", process.pid, pointer)
+    return Outcome("malloc", process.pid, 0, _error(process))
+
+
+def calloc(machine: Machine, process: Process, command: Calloc, address: int) -> Outcome:
+    """calloc()."""
+    pointer = process.libc.calloc(command.count, command.size)
+    process.slots[command.as_] = pointer
+    return Outcome("calloc", process.pid, pointer, None if pointer else _error(process))
+
+
+def realloc(machine: Machine, process: Process, command: Realloc, address: int) -> Outcome:
+    """realloc(): the slot keeps its pointer when there is no memory."""
+    pointer = process.libc.realloc(address, command.size)
+    if pointer or not command.size:
+        process.slots[command.as_] = pointer
+        return Outcome("realloc", process.pid, pointer)
+    return Outcome("realloc", process.pid, pointer, _error(process))
+
+
+def memalign(machine: Machine, process: Process, command: Memalign, address: int) -> Outcome:
+    """memalign()."""
+    pointer = process.libc.memalign(command.alignment, command.size)
+    process.slots[command.as_] = pointer
+    return Outcome("memalign", process.pid, pointer, None if pointer else _error(process))
+
+
+def free(machine: Machine, process: Process, command: Free, address: int) -> Outcome:
+    """free()."""
+    process.libc.free(address)
+    return Outcome("free", process.pid)
+
+
+def usable(machine: Machine, process: Process, command: Usable, address: int) -> Outcome:
+    """malloc_usable_size()."""
+    return Outcome("usable", process.pid, process.libc.malloc_usable_size(address))
+
+
+def trim(machine: Machine, process: Process, command: Trim, address: int) -> Outcome:
+    """malloc_trim()."""
+    return Outcome("trim", process.pid, process.libc.malloc_trim(command.pad))
+
+
+def mallopt(machine: Machine, process: Process, command: Mallopt, address: int) -> Outcome:
+    """mallopt()."""
+    return Outcome("mallopt", process.pid, process.libc.mallopt(command.parameter, command.value))
+
+
+def mallinfo(machine: Machine, process: Process, command: Mallinfo, address: int) -> Outcome:
+    """mallinfo2()."""
+    return Outcome("mallinfo", process.pid, figures=process.libc.mallinfo2()._asdict())
+
+
+def sbrk(machine: Machine, process: Process, command: Sbrk, address: int) -> Outcome:
+    """sbrk(): gives the old break."""
+    old = process.libc.sbrk(command.delta)
+    return Outcome("sbrk", process.pid, old, _error(process) if old == SBRK_FAILED else None)

@@ -1,0 +1,104 @@
+"""Commands about processes, limits, settings, files and the processor's mode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.kernel.errno import Errno
+from engine.kernel.fs import File, FileSystem, Letters
+from engine.kernel.task import Resource
+from engine.outcome import CommandError, Ended, Outcome
+
+if TYPE_CHECKING:
+    from engine.commands import Exit, Fork, OomAdj, OpenFile, Rlimit, SetPaging, Sync, Sysctl, Wait
+    from engine.machine import Machine
+    from engine.process import Process
+
+_RESOURCES: Final = {
+    "as": Resource.AS,
+    "data": Resource.DATA,
+    "stack": Resource.STACK,
+    "memlock": Resource.MEMLOCK,
+}
+OOM_SCORE_ADJ_MINIMUM: Final = -1000
+OOM_SCORE_ADJ_MAXIMUM: Final = 1000
+_FILE_SYSTEMS: Final = (("/tmp/", FileSystem.TMPFS), ("/mnt/", FileSystem.EXT4))  # noqa: S108 - simulated
+
+
+def oomadj(machine: Machine, process: Process, command: OomAdj, address: int) -> Outcome:
+    """Writes /proc/self/oom_score_adj."""
+    if not OOM_SCORE_ADJ_MINIMUM <= command.value <= OOM_SCORE_ADJ_MAXIMUM:
+        return Outcome("oomadj", process.pid, errno="EINVAL")
+    process.task.oom_score_adj = command.value
+    return Outcome("oomadj", process.pid)
+
+
+def rlimit(machine: Machine, process: Process, command: Rlimit, address: int) -> Outcome:
+    """setrlimit()."""
+    process.task.rlimits[_RESOURCES[command.resource]] = command.limit
+    return Outcome("rlimit", process.pid, 0)
+
+
+def sysctl(machine: Machine, process: Process, command: Sysctl, address: int) -> Outcome:
+    """Writes /proc/sys/vm/NAME."""
+    try:
+        machine.kernel.sysctl.write(command.name, command.value)
+    except Errno as error:
+        return Outcome("sysctl", process.pid, errno=error.number.name)
+    return Outcome("sysctl", process.pid)
+
+
+def open_file(machine: Machine, process: Process, command: OpenFile, address: int) -> Outcome:
+    """Makes a file, or opens one that is there, as the process's file number `file`."""
+    kernel = machine.kernel
+    system = next((fs for prefix, fs in _FILE_SYSTEMS if command.path.startswith(prefix)), None)
+    if system is None:
+        raise CommandError("path", f"path is {command.path!r}; a file can be under /tmp (tmpfs) or /mnt (ext4)")
+    inode = kernel.inodes.get(command.path)
+    if inode is None and command.size < 0:
+        raise CommandError("path", f"there is no file {command.path!r} to open; give its size to make it")
+    if inode is None:
+        inode = kernel.filemap.create(command.path, system)
+    if command.size > 0:
+        kernel.filemap.write_file(inode, Letters(command.size))
+    process.task.files[command.file] = File(inode, writable=True)
+    return Outcome("file", process.pid)
+
+
+def sync(machine: Machine, process: Process, command: Sync, address: int) -> Outcome:
+    """sync()."""
+    machine.kernel.filemap.sync()
+    return Outcome("sync", process.pid)
+
+
+def fork(machine: Machine, process: Process, command: Fork, address: int) -> Outcome:
+    """fork(): the child has the parent's slots, as it has its memory."""
+    if command.child in machine.processes:
+        raise CommandError("child", f"there is a process {command.child} already; choose another number")
+    try:
+        machine.fork(process, command.child)
+    except Errno as error:
+        return Outcome("fork", process.pid, -1, error.number.name)
+    return Outcome("fork", process.pid, command.child)
+
+
+def exit_(machine: Machine, process: Process, command: Exit, address: int) -> Outcome:
+    """_exit()."""
+    machine.end(process, Ended(process.pid, command.code, 0))
+    return Outcome("exit", process.pid, ended=process.ended)
+
+
+def wait(machine: Machine, process: Process, command: Wait, address: int) -> Outcome:
+    """waitpid(): only for a child that has ended, since nobody else would run meanwhile."""
+    child = machine.processes.get(command.child)
+    if child is None:
+        raise CommandError("child", f"there is no process {command.child}")
+    if child.ended is None:
+        raise CommandError("child", f"process {command.child} has not ended: wait would never return")
+    return Outcome("wait", process.pid, ended=child.ended)
+
+
+def set_paging(machine: Machine, process: Process, command: SetPaging, address: int) -> Outcome:
+    """Switches CR0.PG."""
+    machine.cpu.set_paging(command.on)
+    return Outcome("paging", process.pid, int(command.on))
