@@ -67,7 +67,9 @@ def _check(command: _Command) -> None:
     for name in command.__dataclass_fields__:
         value = getattr(command, name)
         if name == "as_" and not _SLOT.fullmatch(value):
-            raise CommandError("as", f"the slot {value!r} is no name: letters, digits and _, at most 32, no digit first")
+            raise CommandError(
+                "as", f"the slot {value!r} is no name: letters, digits and _, at most 32, no digit first"
+            )
         if name == "prot" and not _PROTECTION.fullmatch(value):
             raise CommandError("prot", f"prot is {value!r}; it can be letters of rwx in that order, or none")
         limits = LIMITS.get(name) if name != "value" else _VALUE_LIMITS[command.op]  # type: ignore[attr-defined]

@@ -92,7 +92,9 @@ class Session:
         nearest = max((at for at in self._checkpoints if at <= version), default=None)
         self.machine = Machine(self.config) if nearest is None else _thaw(self._checkpoints[nearest])
         first_close = version - CLOSE_CHECKPOINT_EVERY * CLOSE_CHECKPOINTS
-        self._checkpoints = {at: kept for at, kept in self._checkpoints.items() if at % CHECKPOINT_EVERY == 0 or at > first_close}
+        self._checkpoints = {
+            at: kept for at, kept in self._checkpoints.items() if at % CHECKPOINT_EVERY == 0 or at > first_close
+        }
         while self.version < version:
             self.machine.perform(self.commands[self.version])
             if self.version > first_close and self.version % CLOSE_CHECKPOINT_EVERY == 0:

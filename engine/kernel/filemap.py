@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.clock import COSTS
-from engine.kernel.fs import FileSystem, Inode
+from engine.kernel.fs import AddressSpace, FileContent, FileSystem, Inode, Zeros
 from engine.kernel.gfp import GFP_HIGHUSER_MOVABLE
 from engine.kernel.mm_fault import VmFault
 from engine.kernel.mm_types import (
@@ -84,11 +84,44 @@ class Filemap:
         self.kernel.swap.lru_cache_add(page)
         return page
 
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def create(self, path: str, fs: FileSystem) -> Inode:
+        """open(O_CREAT): an empty file."""
+        inodes = self.kernel.inodes
+        inode = Inode(path, fs, 0, Zeros(), resident=False, ino=len(inodes) + 1)
+        inodes[path] = inode
+        return inode
+
+    def write_file(self, inode: Inode, content: FileContent, size: int) -> None:
+        """generic_perform_write(): write() from the file's start: every page goes into the cache and is dirty there."""
+        inode.i_size = max(inode.i_size, size)
+        for index in range(size + PAGE_SIZE - 1 >> PAGE_SHIFT):
+            page = inode.i_mapping.pages.get(index) or self._add(inode, index)
+            if page is None:
+                self.kernel.oom_kill.out_of_memory()
+                return
+            self.kernel.ram.fill(page.pfn, content.page(index))
+            self.kernel.clock.ns += COSTS.copy_page
+            self.set_page_dirty(page)
+
+    def sync(self) -> None:
+        """ksys_sync(): every dirty page of every file on the disk is written."""
+        for inode in self.kernel.inodes.values():
+            if inode.fs is FileSystem.EXT4:
+                for page in inode.i_mapping.pages.values():
+                    self._write_page(inode, page)
+
+    def _write_page(self, inode: Inode, page: Page) -> None:
+        if not page.flags & PG_DIRTY:
+            return
+        page.flags &= ~PG_DIRTY
+        self.kernel.vmstat.nr_dirty -= 1
+        self.kernel.clock.ns += COSTS.disk_write
+
     def remove(self, page: Page) -> None:
         """filemap_remove_folio(): the cache lets go of the page."""
         mapping = page.mapping
-        from engine.kernel.fs import AddressSpace
-
         assert isinstance(mapping, AddressSpace)
         del mapping.pages[page.index]
         page.mapping = None

@@ -138,5 +138,3 @@ def _copy_layout(mm: Mm, old: Mm) -> None:
         "hiwater_vm",
     ):
         setattr(mm, field, getattr(old, field))
-
-

@@ -285,4 +285,3 @@ class Memory:
         if child.vm_flags & VM_SHARED:
             copied &= ~PTE_DIRTY
         return entry, copied
-

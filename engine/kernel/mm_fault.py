@@ -65,7 +65,7 @@ class MmFault:
                 return self._do_anonymous_page(vma, address, write)
             return self._do_fault(vma, address, write)
         if not entry & PTE_PRESENT:
-            return kernel.swap_fault.do_swap_page(vma, address, entry, write)
+            return kernel.swapfile.do_swap_page(vma, address, entry)
         if write and not entry & PTE_RW:
             return self._do_wp_page(vma, address, entry)
         changed = entry | PTE_ACCESSED | (PTE_DIRTY if write else 0)
@@ -266,5 +266,3 @@ class MmFault:
         kernel.rmap.page_add_file_rmap(page)
         kernel.memory.count_file_page(vma.vm_mm, page, 1)
         kernel.memory.set_pte(vma.vm_mm, address, page.pfn << PAGE_SHIFT | rights)
-
-

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.kernel.mm_types import PAGE_SHIFT, PG_ANON, PG_ANON_EXCLUSIVE, PG_SWAPBACKED, Page, VmArea
+from engine.kernel.fs import AddressSpace
+from engine.kernel.mm_types import (
+    PAGE_SHIFT,
+    PG_ANON,
+    PG_ANON_EXCLUSIVE,
+    PG_SWAPBACKED,
+    VM_ACCESS_FLAGS,
+    Page,
+    VmArea,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,8 +138,6 @@ class Rmap:
 
     def places(self, page: Page) -> Iterator[tuple[VmArea, int]]:
         """rmap_walk(): every (region, virtual address) where the page may be mapped; the entry there must be looked at."""
-        from engine.kernel.fs import AddressSpace
-
         mapping = page.mapping
         if isinstance(mapping, AnonVma):
             vmas = mapping.vmas
@@ -146,8 +153,6 @@ class Rmap:
 
 def _reusable_anon_vma(candidate: VmArea, first: VmArea, second: VmArea) -> AnonVma | None:
     """reusable_anon_vma(): that of `candidate`, where `first` and `second` touch, differ at most in rights, and it never forked."""
-    from engine.kernel.mm_types import VM_ACCESS_FLAGS
-
     if candidate.anon_vma is None or len(candidate.anon_vma_chain) > 1 or first.vm_end != second.vm_start:
         return None
     if first.vm_file is not second.vm_file or (first.vm_flags ^ second.vm_flags) & ~VM_ACCESS_FLAGS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
-    from engine.kernel.mm_types import Page
+    from engine.kernel.mm_types import Page, VmArea
 
 
 class Swapfile:
@@ -20,6 +20,10 @@ class Swapfile:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.total_pages = 0
+
+    def do_swap_page(self, vma: VmArea, address: int, entry: int) -> NoReturn:
+        """Brings a page back."""
+        raise AssertionError(f"a swap entry {entry:#x} at {address:#x} in {vma} without a swap area")
 
     def free_swap_and_cache(self, entry: int) -> NoReturn:
         """Drops one reference to a slot."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.kernel.mm_types import PAGE_MASK
-from engine.kernel.proc import base, meminfo, pagemap as proc_pagemap, status as proc_status, task_mmu, vmstat as proc_vmstat
+from engine.kernel.proc import (
+    base,
+    meminfo,
+    pagemap as proc_pagemap,
+    status as proc_status,
+    task_mmu,
+    vmstat as proc_vmstat,
+)
 from engine.outcome import Outcome
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ def open_file(machine: Machine, process: Process, command: OpenFile, address: in
     if inode is None:
         inode = kernel.filemap.create(command.path, system)
     if command.size > 0:
-        kernel.filemap.write_file(inode, Letters(command.size))
+        kernel.filemap.write_file(inode, Letters(command.size), command.size)
     process.task.files[command.file] = File(inode, writable=True)
     return Outcome("file", process.pid)
 

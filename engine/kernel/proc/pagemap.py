@@ -71,5 +71,3 @@ def _letter(entry: int) -> str:
     if entry & PM_PRESENT:
         return "f" if entry & PM_FILE else "P"
     return "s" if entry & PM_SWAP else "-"
-
-

@@ -26,7 +26,6 @@ _KB_SHIFT: Final = PAGE_SHIFT - 10
 _PSS_SHIFT: Final = 12
 
 
-
 def status_figures(mm: Mm) -> dict[str, int]:
     """The lines that task_mem() prints, in kB."""
     text = (mm.end_code - mm.start_code + PAGE_SIZE - 1 & -PAGE_SIZE) >> 10
