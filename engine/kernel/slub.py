@@ -1,0 +1,409 @@
+"""mm/slub.c: the slab allocator: small objects carved from slabs, blocks of pages that hold one kind of object.
+
+A slab is in one of these places, and its objects can be taken or returned accordingly:
+
+    the CPU's slab     frozen; its free list is the CPU's, objects are taken from here
+    CPU partial list   frozen; slabs that were full when an object came back, kept near
+    node partial list  some objects are free
+    (nowhere)          full: nothing to take, so nobody needs to find it
+
+A free object holds the address of the next free one, at `offset`, as a word in its slab's page:
+
+    +--------------------+------+------------+
+    |     ...            | next |    ...     |      offset: the middle of the object, 4-aligned
+    +--------------------+------+------------+
+
+Left out: debugging (red zones, poison, tracking), freelist hardening, shuffling inside a slab, NUMA, kfence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.clock import COSTS
+from engine.events.slab import KmemCacheAlloc, KmemCacheFree, SlabAllocated, SlabFreed
+from engine.kernel.gfp import (
+    GFP_KERNEL,
+    _GFP_NOFAIL,
+    _GFP_NORETRY,
+    _GFP_NOWARN,
+    _GFP_RECLAIMABLE,
+)
+from engine.kernel.mm_types import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, PG_SLAB, Page
+from engine.kernel.slab_common import (
+    KMALLOC_SIZES,
+    POINTER_SIZE,
+    SLAB_RECLAIM_ACCOUNT,
+    calculate_alignment,
+    kmalloc_name,
+    kmalloc_size,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.kernel.kernel import Kernel
+
+SLUB_MAX_ORDER: Final = 3
+"""PAGE_ALLOC_COSTLY_ORDER: the largest slab that is made without need."""
+MAX_OBJS_PER_PAGE: Final = 32767
+MAX_PAGE_ORDER: Final = 10
+MIN_PARTIAL: Final = 5
+MAX_PARTIAL: Final = 10
+MIN_OBJECTS: Final = 8
+"""4 * (fls(nr_cpus) + 1), for one CPU."""
+_LEAST_FRACTION: Final = 4
+_FIRST_FRACTION: Final = 16
+NULL: Final = 0
+
+
+def get_order(size: int) -> int:
+    """get_order(): the smallest order whose block holds `size` bytes."""
+    return max(0, (size - 1 >> PAGE_SHIFT).bit_length())
+
+
+def order_objects(order: int, size: int) -> int:
+    """order_objects(): how many objects of `size` bytes a slab of that order holds."""
+    return (PAGE_SIZE << order) // size
+
+
+def calc_slab_order(size: int, min_objects: int, max_order: int, fract_leftover: int) -> int:
+    """calc_slab_order(): the smallest order that holds `min_objects` and leaves at most 1/fract_leftover unused."""
+    if order_objects(0, size) > MAX_OBJS_PER_PAGE:
+        return get_order(size * MAX_OBJS_PER_PAGE) - 1
+    order = get_order(min_objects * size)
+    while order <= max_order:
+        slab_size = PAGE_SIZE << order
+        if slab_size % size <= slab_size // fract_leftover:
+            break
+        order += 1
+    return order
+
+
+def calculate_order(size: int) -> int:
+    """calculate_order(): a slab's order for objects of `size` bytes: enough objects first, then little waste."""
+    min_objects = min(MIN_OBJECTS, order_objects(SLUB_MAX_ORDER, size))
+    while min_objects > 1:
+        fraction = _FIRST_FRACTION
+        while fraction >= _LEAST_FRACTION:
+            order = calc_slab_order(size, min_objects, SLUB_MAX_ORDER, fraction)
+            if order <= SLUB_MAX_ORDER:
+                return order
+            fraction //= 2
+        min_objects -= 1
+    order = calc_slab_order(size, 1, SLUB_MAX_ORDER, 1)
+    return order if order <= SLUB_MAX_ORDER else calc_slab_order(size, 1, MAX_PAGE_ORDER, 1)
+
+
+def cpu_partial_objects(size: int) -> int:
+    """set_cpu_partial(): how many free objects a CPU may keep on its partial list, by the object's size."""
+    if size >= PAGE_SIZE:
+        return 6
+    if size >= 1024:
+        return 24
+    return 52 if size >= 256 else 120
+
+
+class Slab:
+    """struct slab: a block of pages with objects of one cache. `freelist` is the first free object's address, or NULL."""
+
+    __slots__ = ("freelist", "frozen", "inuse", "objects", "order", "pfn", "slabs")
+
+    def __init__(self, pfn: int, order: int, objects: int) -> None:
+        self.pfn = pfn
+        self.order = order
+        self.objects = objects
+        self.inuse = 0
+        self.frozen = False
+        self.freelist = NULL
+        self.slabs = 0
+        """On a CPU partial list: how many slabs that list had when this one became its head, itself counted."""
+
+    @property
+    def address(self) -> int:
+        """Where the kernel sees it: in the direct map."""
+        return PAGE_OFFSET + (self.pfn << PAGE_SHIFT)
+
+
+class KmemCache:
+    """struct kmem_cache: objects of `object_size` bytes, `size` apart, `objects` a slab of 2**order pages."""
+
+    __slots__ = (
+        "align",
+        "aliases",
+        "cpu_freelist",
+        "cpu_partial",
+        "cpu_partial_slabs",
+        "cpu_slab",
+        "flags",
+        "min_partial",
+        "name",
+        "node_partial",
+        "nr_slabs",
+        "object_size",
+        "objects",
+        "offset",
+        "order",
+        "size",
+        "total_objects",
+    )
+
+    def __init__(self, name: str, object_size: int, align: int, flags: int) -> None:
+        self.name = name
+        self.flags = flags
+        self.object_size = object_size
+        self.align = calculate_alignment(flags, align, object_size)
+        aligned = object_size + POINTER_SIZE - 1 & -POINTER_SIZE
+        self.offset = object_size // 2 & -POINTER_SIZE
+        self.size = aligned + self.align - 1 & -self.align
+        self.order = calculate_order(self.size)
+        self.objects = order_objects(self.order, self.size)
+        self.min_partial = max(MIN_PARTIAL, min(MAX_PARTIAL, (self.size.bit_length() - 1) // 2))
+        self.cpu_partial_slabs = -(-cpu_partial_objects(self.size) * 2 // self.objects)
+        self.aliases: list[str] = []
+        self.cpu_slab: Slab | None = None
+        self.cpu_freelist = NULL
+        self.cpu_partial: list[Slab] = []
+        """The CPU's partial list; its last element is the head."""
+        self.node_partial: dict[int, Slab] = {}
+        """The node's partial list, by pfn, head first."""
+        self.nr_slabs = 0
+        self.total_objects = 0
+
+
+class Slub:
+    """All caches, and the kmalloc classes."""
+
+    __slots__ = ("caches", "kernel", "kmalloc_caches", "slabs")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.caches: dict[str, KmemCache] = {}
+        self.slabs: dict[int, tuple[KmemCache, Slab]] = {}
+        """Every slab by its first frame: whose it is."""
+        self.kmalloc_caches = {
+            size: self.kmem_cache_create(kmalloc_name(size), size, size if size & (size - 1) == 0 else 0, 0)
+            for size in KMALLOC_SIZES
+        }
+
+    # --- caches ------------------------------------------------------------------------------------------------------
+
+    def kmem_cache_create(self, name: str, size: int, align: int, flags: int) -> KmemCache:
+        """kmem_cache_create(), without merging: a cache for objects of `size` bytes. Its first slab comes when needed."""
+        cache = KmemCache(name, size, align, flags)
+        self.caches[name] = cache
+        return cache
+
+    def cache_of(self, address: int) -> tuple[KmemCache, Slab] | None:
+        """virt_to_slab(): the slab that holds a kernel address, with its cache; None for other memory."""
+        pfn = address - PAGE_OFFSET >> PAGE_SHIFT
+        for order in range(SLUB_MAX_ORDER + 1):
+            found = self.slabs.get(pfn & -(1 << order))
+            if found is not None and pfn < found[1].pfn + (1 << found[1].order):
+                return found
+        return None
+
+    # --- taking ------------------------------------------------------------------------------------------------------
+
+    def kmem_cache_alloc(self, cache: KmemCache, gfp: int = GFP_KERNEL) -> int | None:
+        """kmem_cache_alloc(): an object's kernel address; None when there is no memory for a slab."""
+        taken = cache.cpu_freelist
+        if not taken:
+            taken = self._slab_alloc(cache, gfp)
+            if not taken:
+                return None
+        cache.cpu_freelist = self.get_freepointer(cache, taken)
+        if self.kernel.trace.on:
+            self.kernel.trace.emit(KmemCacheAlloc(cache.name, taken, cache.object_size))
+        return taken
+
+    def _slab_alloc(self, cache: KmemCache, gfp: int) -> int:
+        """___slab_alloc(): the CPU's free list is empty: its slab's, the CPU's partial, the node's partial, a new slab."""
+        if cache.cpu_slab is not None:
+            freelist = self._get_freelist(cache.cpu_slab)
+            if freelist:
+                return freelist
+            cache.cpu_slab = None
+        while cache.cpu_partial:
+            slab = cache.cpu_slab = cache.cpu_partial.pop()
+            freelist = self._get_freelist(slab)
+            if freelist:
+                return freelist
+        freelist = self._get_partial_node(cache)
+        return freelist or self._new_slab(cache, gfp)
+
+    def _get_freelist(self, slab: Slab) -> int:
+        """get_freelist(): takes all of the slab's own free objects; the slab stays the CPU's only if there were any."""
+        freelist, slab.freelist = slab.freelist, NULL
+        slab.inuse = slab.objects
+        slab.frozen = freelist != NULL
+        return freelist
+
+    def _get_partial_node(self, cache: KmemCache) -> int:
+        """get_partial_node(): the first slab of the node's list for now, and some more for the CPU's partial list."""
+        freelist = NULL
+        partial_slabs = 0
+        while cache.node_partial:
+            pfn = next(iter(cache.node_partial))
+            slab = cache.node_partial.pop(pfn)
+            slab.frozen = True
+            if not freelist:
+                cache.cpu_slab = slab
+                freelist = self._get_freelist(slab)
+                continue
+            self._put_cpu_partial(cache, slab, drain=False)
+            partial_slabs += 1
+            if partial_slabs > cache.cpu_partial_slabs // 2:
+                break
+        return freelist
+
+    def _new_slab(self, cache: KmemCache, gfp: int) -> int:
+        """new_slab(): pages from the page allocator, all objects free and in the order of their addresses."""
+        page = self._allocate_pages(cache, gfp)
+        if page is None:
+            return NULL
+        page.flags |= PG_SLAB
+        page.mapping = cache
+        slab = Slab(page.pfn, page.order, order_objects(page.order, cache.size))
+        self.slabs[page.pfn] = cache, slab
+        self._count_pages(cache, 1 << page.order)
+        cache.nr_slabs += 1
+        cache.total_objects += slab.objects
+        start = slab.address
+        for number in range(slab.objects - 1):
+            self.set_freepointer(cache, start + number * cache.size, start + (number + 1) * cache.size)
+        self.set_freepointer(cache, start + (slab.objects - 1) * cache.size, NULL)
+        slab.freelist = start
+        slab.frozen = True
+        cache.cpu_slab = slab
+        if self.kernel.trace.on:
+            self.kernel.trace.emit(SlabAllocated(cache.name, slab.pfn, slab.order, slab.objects))
+        return self._get_freelist(slab)
+
+    def _allocate_pages(self, cache: KmemCache, gfp: int) -> Page | None:
+        """allocate_slab(): the cache's own order without trying hard; where that fails, the least that holds an object."""
+        if cache.flags & SLAB_RECLAIM_ACCOUNT:
+            gfp |= _GFP_RECLAIMABLE
+        easy = (gfp | _GFP_NOWARN | _GFP_NORETRY) & ~_GFP_NOFAIL
+        page = self.kernel.page_alloc.alloc_pages(easy, cache.order)
+        if page is None:
+            page = self.kernel.page_alloc.alloc_pages(gfp, get_order(cache.size))
+        return page
+
+    # --- returning ---------------------------------------------------------------------------------------------------
+
+    def kmem_cache_free(self, cache: KmemCache, address: int) -> None:
+        """kmem_cache_free(): the object is the first to be taken again, if its slab is the CPU's."""
+        found = self.cache_of(address)
+        assert found is not None and found[0] is cache, f"{address:#x} is no object of {cache.name}"
+        if self.kernel.trace.on:
+            self.kernel.trace.emit(KmemCacheFree(cache.name, address))
+        slab = found[1]
+        if slab is cache.cpu_slab:
+            self.set_freepointer(cache, address, cache.cpu_freelist)
+            cache.cpu_freelist = address
+            return
+        self._slab_free(cache, slab, address)
+
+    def _slab_free(self, cache: KmemCache, slab: Slab, address: int) -> None:
+        """__slab_free(): into a slab that is not the CPU's: a full one becomes partial, an empty one may be given back."""
+        was_full, was_frozen = slab.freelist == NULL, slab.frozen
+        self.set_freepointer(cache, address, slab.freelist)
+        slab.freelist = address
+        slab.inuse -= 1
+        if was_frozen:
+            return
+        if was_full:
+            slab.frozen = True
+            self._put_cpu_partial(cache, slab, drain=True)
+            return
+        if slab.inuse == 0 and len(cache.node_partial) >= cache.min_partial:
+            del cache.node_partial[slab.pfn]
+            self._discard_slab(cache, slab)
+
+    def _put_cpu_partial(self, cache: KmemCache, slab: Slab, *, drain: bool) -> None:
+        """put_cpu_partial(): onto the CPU's partial list; a list that is full is moved to the node first."""
+        held = cache.cpu_partial[-1].slabs if cache.cpu_partial else 0
+        unfreeze: list[Slab] = []
+        if cache.cpu_partial and drain and held >= cache.cpu_partial_slabs:
+            unfreeze, cache.cpu_partial, held = cache.cpu_partial, [], 0
+        slab.slabs = held + 1
+        cache.cpu_partial.append(slab)
+        self._unfreeze_partials(cache, unfreeze)
+
+    def _unfreeze_partials(self, cache: KmemCache, slabs: list[Slab]) -> None:
+        """__unfreeze_partials(): to the node's list, or back to the page allocator where empty and enough are kept."""
+        discard = []
+        for slab in reversed(slabs):
+            slab.frozen = False
+            if slab.inuse == 0 and len(cache.node_partial) >= cache.min_partial:
+                discard.append(slab)
+            else:
+                cache.node_partial[slab.pfn] = slab
+        for slab in reversed(discard):
+            self._discard_slab(cache, slab)
+
+    def _discard_slab(self, cache: KmemCache, slab: Slab) -> None:
+        """discard_slab(): its pages go back to the page allocator."""
+        cache.nr_slabs -= 1
+        cache.total_objects -= slab.objects
+        del self.slabs[slab.pfn]
+        self._count_pages(cache, -(1 << slab.order))
+        if self.kernel.trace.on:
+            self.kernel.trace.emit(SlabFreed(cache.name, slab.pfn, slab.order))
+        page = self.kernel.page_alloc.mem_map[slab.pfn]
+        page.flags &= ~PG_SLAB
+        page.mapping = None
+        self.kernel.page_alloc.free_pages(page, slab.order)
+
+    # --- kmalloc -----------------------------------------------------------------------------------------------------
+
+    def kmalloc(self, size: int, gfp: int = GFP_KERNEL) -> int | None:
+        """kmalloc(): `size` bytes or a little more; above two pages, whole pages. A kernel address, or None."""
+        class_size = kmalloc_size(size)
+        if class_size is not None:
+            return self.kmem_cache_alloc(self.kmalloc_caches[class_size], gfp)
+        page = self.kernel.page_alloc.alloc_pages(gfp, get_order(size))
+        return None if page is None else PAGE_OFFSET + (page.pfn << PAGE_SHIFT)
+
+    def kfree(self, address: int) -> None:
+        """kfree()."""
+        found = self.cache_of(address)
+        if found is not None:
+            self.kmem_cache_free(found[0], address)
+            return
+        page = self.kernel.page_alloc.mem_map[address - PAGE_OFFSET >> PAGE_SHIFT]
+        self.kernel.page_alloc.free_pages(page, page.order)
+
+    def ksize(self, address: int) -> int:
+        """ksize(): what kmalloc() really gave."""
+        found = self.cache_of(address)
+        if found is not None:
+            return found[0].object_size
+        return PAGE_SIZE << self.kernel.page_alloc.mem_map[address - PAGE_OFFSET >> PAGE_SHIFT].order
+
+    # --- free pointers -----------------------------------------------------------------------------------------------
+
+    def get_freepointer(self, cache: KmemCache, address: int) -> int:
+        """get_freepointer(): the word in a free object that names the next one."""
+        return self.kernel.ram.read32(address + cache.offset - PAGE_OFFSET)
+
+    def set_freepointer(self, cache: KmemCache, address: int, following: int) -> None:
+        """set_freepointer()."""
+        self.kernel.ram.write32(address + cache.offset - PAGE_OFFSET, following)
+
+    def free_objects(self, cache: KmemCache, slab: Slab) -> Iterator[int]:
+        """The addresses of a slab's free objects, as its list links them; of the CPU's slab, both its lists."""
+        heads = [cache.cpu_freelist, slab.freelist] if slab is cache.cpu_slab else [slab.freelist]
+        for head in heads:
+            at = head
+            while at:
+                yield at
+                at = self.get_freepointer(cache, at)
+
+    def _count_pages(self, cache: KmemCache, pages: int) -> None:
+        self.kernel.clock.ns += COSTS.page_alloc
+        if cache.flags & SLAB_RECLAIM_ACCOUNT:
+            self.kernel.vmstat.nr_slab_reclaimable += pages
+        else:
+            self.kernel.vmstat.nr_slab_unreclaimable += pages
