@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 from engine.clock import Clock
 from engine.commands import Command
 from engine.digest import state_digest
-from engine.events.machine import CommandPerformed, SignalDelivered
+from engine.events.machine import SignalDelivered
 from engine.invariants import check
 from engine.kernel.kernel import Kernel
 from engine.kernel.proc import proc_text
 from engine.kernel.task import Killed, SignalNumber
 from engine.libc.abort import Abort
-from engine.operations import OPERATIONS, PLACE_FIELDS
+from engine.operations import OPERATIONS
 from engine.outcome import CommandError, Ended, Outcome, Signal
 from engine.process import Process
 from engine.program import start_libc
@@ -60,27 +60,32 @@ class Machine:
         process = self.processes.get(command.pid)
         if process is None or process.ended is not None:
             raise CommandError("pid", self._why_no_process(command.pid))
-        kind = type(command)
-        field = PLACE_FIELDS.get(kind)
-        address = 0 if field is None else process.resolve(getattr(command, field), field.rstrip("_"))
+        operation, field = OPERATIONS[type(command)]
+        address: int | None = 0
+        if field is not None:
+            place = getattr(command, field)
+            address = process.slots.get(place)
+            if address is None:
+                address = process.resolve(place, field.rstrip("_"))
         kernel = self.kernel
-        kernel.switch_to(process.task)
+        if kernel.current is not process.task:
+            kernel.switch_to(process.task)
         trace = self.trace
         before = trace.total
-        with trace.open(CommandPerformed(command)):
-            try:
-                outcome = OPERATIONS[kind](self, process, command, address)
-            except Killed as killed:
-                outcome = self._killed(process, command, killed)
-            except Abort as abort:
-                signal = Signal(SignalNumber.SIGABRT.name, _NO_CODE, None, fatal=True, message=abort.message)
-                outcome = self._die(process, command, SignalNumber.SIGABRT, signal)
-            except CommandError:
-                trace.retract(before)
-                raise
+        trace.begin(command)
+        try:
+            outcome = operation(self, process, command, address)
+        except Killed as killed:
+            outcome = self._killed(process, command, killed)
+        except Abort as abort:
+            signal = Signal(SignalNumber.SIGABRT.name, _NO_CODE, None, fatal=True, message=abort.message)
+            outcome = self._die(process, command, SignalNumber.SIGABRT, signal)
+        except CommandError:
+            trace.retract(before)
+            raise
+        if kernel.work_pending:
             kernel.idle()
-            if kernel.killed:
-                self._reap()
+            self._reap()
         self.version += 1
         return outcome
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from engine.outcome import CommandError, Ended
+from engine.outcome import CommandError, Ended, returned
 
 if TYPE_CHECKING:
     from engine.kernel.task import Task
@@ -18,7 +18,7 @@ _PLACE: Final = re.compile(r"(?P<base>[A-Za-z_]\w*|\d\w*)(?:(?P<sign>[+-])(?P<of
 class Process:
     """One process, living or ended. Slots are the program's own variables: they keep a pointer after free."""
 
-    __slots__ = ("ended", "libc", "null_slots", "pid", "slots", "task")
+    __slots__ = ("ended", "freed", "libc", "null_slots", "pid", "slots", "task")
 
     def __init__(self, pid: int, task: Task, libc: Libc, slots: dict[str, int], *, null_slots: bool) -> None:
         self.pid = pid
@@ -28,6 +28,8 @@ class Process:
         self.null_slots = null_slots
         """A slot that was never set holds NULL, as a C program's static array would; otherwise naming it is an error."""
         self.ended: Ended | None = None
+        self.freed = returned("free", pid, None)
+        """The outcome of each of its free()s, which are all alike."""
 
     def resolve(self, place: int | str, field: str) -> int:
         """The address that `place` names. Raises CommandError for an unknown slot or what is no place."""

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from engine.events.machine import CommandPerformed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
     from engine.clock import Clock
+    from engine.commands import Command
     from engine.events import Event
 
 NO_CAUSE: Final = -1
@@ -65,11 +68,18 @@ class Trace:
 
     def __init__(self, clock: Clock, capacity: int) -> None:
         self._clock = clock
-        self._ring: deque[tuple[int, int, Event | _Closed]] = deque(maxlen=capacity)
+        self._ring: deque[tuple[int, int, Event | _Closed | Command]] = deque(maxlen=capacity)
         self.total = 0
         """Records made since boot, closings counted."""
         self.cause = NO_CAUSE
         self.on = True
+
+    def begin(self, command: Command) -> None:
+        """A command begins: it is the cause of everything until the next one does."""
+        if self.on:
+            self.cause = self.total
+            self._ring.append((self._clock.ns, NO_CAUSE, command))
+            self.total += 1
 
     def emit(self, event: Event) -> None:
         """States that `event` happened now, because of the open cause."""
@@ -108,8 +118,22 @@ class Trace:
 
     def records(self, first: int = 0) -> Iterator[Record]:
         """The records from seq `first` on that the ring still holds, oldest first."""
+        ends = self._ends()
         base = self.total - len(self._ring)
-        closed = {cause: ns for ns, cause, event in self._ring if isinstance(event, _Closed)}
         for seq, (ns, cause, event) in enumerate(self._ring, base):
-            if seq >= first and not isinstance(event, _Closed):
-                yield Record(seq, ns, cause, event, closed.get(seq, ns))
+            if seq < first or isinstance(event, _Closed):
+                continue
+            told = event if isinstance(event, tuple) else CommandPerformed(event)
+            yield Record(seq, ns, cause, told, ends.get(seq, ns))
+
+    def _ends(self) -> dict[int, int]:
+        """When each record that took time ended: where it was closed, or for a command where the next one began."""
+        ends: dict[int, int] = {}
+        command = NO_CAUSE
+        for seq, (ns, cause, event) in enumerate(self._ring, self.total - len(self._ring)):
+            if isinstance(event, _Closed):
+                ends[cause] = ns
+            elif not isinstance(event, tuple):
+                ends[command], command = ns, seq
+        ends[command] = self._clock.ns
+        return ends

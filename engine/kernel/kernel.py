@@ -75,6 +75,8 @@ class Kernel:
         """Living processes by pid, oldest first."""
         self.killed: list[int] = []
         """Processes that the kernel killed and nobody has been told of yet."""
+        self.work_pending = False
+        """Whether a kernel thread was woken, or a process was killed, that the machine has to see to after the command."""
         self.page_alloc = PageAllocator(self, self.boot.zones)
         self.rmap = Rmap(self)
         self.swap = Swap(self)
@@ -152,4 +154,5 @@ class Kernel:
 
     def idle(self) -> None:
         """Nothing else to run: the kernel's threads get the CPU until they sleep."""
+        self.work_pending = False
         self.vmscan.run_kswapd()

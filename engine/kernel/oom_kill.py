@@ -63,3 +63,4 @@ class OomKill:
             raise Killed(SignalNumber.SIGKILL, 0, None)
         kernel.exit.do_exit(victim)
         kernel.killed.append(victim.pid)
+        kernel.work_pending = True

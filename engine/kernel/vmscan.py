@@ -30,6 +30,7 @@ class Vmscan:
     def wakeup_kswapd(self, zone: Zone, order: int) -> None:
         """wakeup_kswapd(): an allocation found `zone` below its low watermark."""
         kernel = self.kernel
+        kernel.work_pending = True
         if self.kswapd_order < 0:
             self.waker = kernel.trace.cause
         if self.kswapd_order < order:

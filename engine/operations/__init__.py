@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Operation = Callable[[Machine, Process, Any, int], Outcome]
 
-OPERATIONS: Final[Mapping[type, Operation]] = {
+_FUNCTIONS: Final[Mapping[type, Operation]] = {
     c.Malloc: allocator.malloc,
     c.Calloc: allocator.calloc,
     c.Realloc: allocator.realloc,
@@ -62,9 +62,8 @@ OPERATIONS: Final[Mapping[type, Operation]] = {
     c.Wait: processes.wait,
     c.SetPaging: processes.set_paging,
 }
-"""Every command's function: (machine, process, command, address), where `address` is the place it names, resolved."""
 
-PLACE_FIELDS: Final[Mapping[type, str]] = {
+_PLACE_FIELDS: Final[Mapping[type, str]] = {
     c.Realloc: "as_",
     c.Free: "ptr",
     c.Usable: "ptr",
@@ -87,3 +86,8 @@ PLACE_FIELDS: Final[Mapping[type, str]] = {
     c.Pfn: "ptr",
 }
 """The field of each command that names a place."""
+
+OPERATIONS: Final[Mapping[type, tuple[Operation, str | None]]] = {
+    kind: (function, _PLACE_FIELDS.get(kind)) for kind, function in _FUNCTIONS.items()
+}
+"""Each command's function (machine, process, command, address), and the field whose place it takes, resolved."""

@@ -23,28 +23,54 @@ USER_TOP: Final = 0xC0000000
 _ADDRESS_MASK: Final = 0xFFFFFFFF
 
 
-def _guarded(process: Process, op: str, access: Callable[[], int | None]) -> Outcome:
-    """Performs `access`; counts its faults, and catches the signal that it may raise (SIGKILL cannot be caught)."""
+_REST: Final = (None,) * (len(Outcome._fields) - Outcome._fields.index("signal") - 1)
+
+
+def _signal(killed: Killed) -> Signal:
+    """What the program's handler is told. SIGKILL cannot be caught: raises it again."""
+    if killed.signal is SignalNumber.SIGKILL:
+        raise killed
+    return Signal(killed.signal.name, int(killed.code), killed.address, fatal=False)
+
+
+def _accessed(process: Process, op: str, value: int | None, before: tuple[int, int], signal: Signal | None) -> Outcome:
+    """The outcome of an access that began when the process had `before` (minor, major) faults."""
     task = process.task
-    minor, major = task.min_flt, task.maj_flt
+    faults = task.min_flt - before[0], task.maj_flt - before[1]
+    return tuple.__new__(Outcome, (op, process.pid, None, None, value, None, None, *faults, signal, *_REST))
+
+
+def _guarded(process: Process, op: str, access: Callable[[], int | None]) -> Outcome:
+    """Performs `access`; counts its faults, and catches the signal that it may raise."""
+    before = process.task.min_flt, process.task.maj_flt
     value, signal = None, None
     try:
         value = access()
     except Killed as killed:
-        if killed.signal is SignalNumber.SIGKILL:
-            raise
-        signal = Signal(killed.signal.name, killed.code, killed.address, fatal=False)
-    return Outcome(op, process.pid, None, None, value, None, None, task.min_flt - minor, task.maj_flt - major, signal)
+        signal = _signal(killed)
+    return _accessed(process, op, value, before, signal)
 
 
 def read(machine: Machine, process: Process, command: Read, address: int) -> Outcome:
     """Loads a byte."""
-    return _guarded(process, "read", lambda: machine.cpu.load8(address))
+    before = process.task.min_flt, process.task.maj_flt
+    value, signal = None, None
+    try:
+        value = machine.cpu.load8(address)
+    except Killed as killed:
+        signal = _signal(killed)
+    return _accessed(process, "read", value, before, signal)
 
 
 def write(machine: Machine, process: Process, command: Write, address: int) -> Outcome:
     """Stores a byte."""
-    return _guarded(process, "write", lambda: machine.cpu.store8(address, command.value))
+    before = process.task.min_flt, process.task.maj_flt
+    signal = None
+    try:
+        machine.cpu.store8(address, command.value)
+    except Killed as killed:
+        signal = _signal(killed)
+    return _accessed(process, "write", None, before, signal)
 
 
 def read32(machine: Machine, process: Process, command: Read32, address: int) -> Outcome:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from engine.clock import COSTS
 from engine.kernel.errno import ErrorNumber
-from engine.outcome import Outcome
+from engine.outcome import Outcome, returned
 
 if TYPE_CHECKING:
     from engine.commands import Calloc, Free, Mallinfo, Mallopt, Malloc, Memalign, Realloc, Sbrk, Trim, Usable
@@ -21,15 +22,17 @@ def _error(process: Process) -> str:
 
 def malloc(machine: Machine, process: Process, command: Malloc, address: int) -> Outcome:
     """malloc()."""
+    machine.clock.ns += COSTS.libc_call
     pointer = process.libc.malloc(command.size)
     process.slots[command.as_] = pointer
     if pointer:
-        return Outcome("malloc", process.pid, pointer)
+        return returned("malloc", process.pid, pointer)
     return Outcome("malloc", process.pid, 0, _error(process))
 
 
 def calloc(machine: Machine, process: Process, command: Calloc, address: int) -> Outcome:
     """calloc()."""
+    machine.clock.ns += COSTS.libc_call
     pointer = process.libc.calloc(command.count, command.size)
     process.slots[command.as_] = pointer
     return Outcome("calloc", process.pid, pointer, None if pointer else _error(process))
@@ -37,15 +40,17 @@ def calloc(machine: Machine, process: Process, command: Calloc, address: int) ->
 
 def realloc(machine: Machine, process: Process, command: Realloc, address: int) -> Outcome:
     """realloc(): the slot keeps its pointer when there is no memory."""
+    machine.clock.ns += COSTS.libc_call
     pointer = process.libc.realloc(address, command.size)
     if pointer or not command.size:
         process.slots[command.as_] = pointer
-        return Outcome("realloc", process.pid, pointer)
+        return returned("realloc", process.pid, pointer)
     return Outcome("realloc", process.pid, pointer, _error(process))
 
 
 def memalign(machine: Machine, process: Process, command: Memalign, address: int) -> Outcome:
     """memalign()."""
+    machine.clock.ns += COSTS.libc_call
     pointer = process.libc.memalign(command.alignment, command.size)
     process.slots[command.as_] = pointer
     return Outcome("memalign", process.pid, pointer, None if pointer else _error(process))
@@ -53,8 +58,9 @@ def memalign(machine: Machine, process: Process, command: Memalign, address: int
 
 def free(machine: Machine, process: Process, command: Free, address: int) -> Outcome:
     """free()."""
+    machine.clock.ns += COSTS.libc_call
     process.libc.free(address)
-    return Outcome("free", process.pid)
+    return process.freed
 
 
 def usable(machine: Machine, process: Process, command: Usable, address: int) -> Outcome:
