@@ -84,6 +84,17 @@ class Filemap:
         self.kernel.swap.lru_cache_add(page)
         return page
 
+    def force_page_cache_readahead(self, inode: Inode, first: int, pages: int) -> None:
+        """force_page_cache_readahead(): reads `pages` pages from index `first` on, as far as the file goes."""
+        last = min(first + pages, inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT)
+        for index in range(first, last):
+            if index in inode.i_mapping.pages:
+                continue
+            if self._add(inode, index) is None:
+                return
+            if inode.fs is FileSystem.EXT4 and not inode.resident:
+                self.kernel.clock.ns += COSTS.disk_read
+
     # --- files -------------------------------------------------------------------------------------------------------
 
     def create(self, path: str, fs: FileSystem) -> Inode:

