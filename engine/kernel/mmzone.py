@@ -204,6 +204,8 @@ class Zone:
 
     def set_pageblock_migratetype(self, pfn: int, migratetype: int) -> None:
         """set_pageblock_migratetype()."""
+        if self.zone_pgdat.page_group_by_mobility_disabled and migratetype < MIGRATE_PCPTYPES:
+            migratetype = MIGRATE_UNMOVABLE
         if migratetype == MIGRATE_MOVABLE:
             self.pageblock_flags.pop(pfn >> PAGEBLOCK_ORDER, None)
         else:
@@ -225,6 +227,7 @@ class Pglist:
         "lowmem_reserve_ratio",
         "min_free_kbytes",
         "node_zones",
+        "page_group_by_mobility_disabled",
         "percpu_pagelist_high_fraction",
         "totalreserve_pages",
         "user_min_free_kbytes",
@@ -246,6 +249,8 @@ class Pglist:
         """Hundredths of a percent of the zone: the least distance between two watermarks."""
         self.lowmem_reserve_ratio: list[int] = [256, 32, 0, 0]
         self.percpu_pagelist_high_fraction = 0
+        self.page_group_by_mobility_disabled = False
+        """With less than some 20 MB there are too few pageblocks: every request is MIGRATE_UNMOVABLE."""
 
     def populated_zones(self) -> list[Zone]:
         """for_each_populated_zone(): those that have RAM, lowest first."""

@@ -23,7 +23,7 @@ from engine.kernel.mmzone import (
     Watermark,
     Zone,
 )
-from engine.kernel.page_alloc_buddy import buddy_order, move_freepages_block, move_to_free_list
+from engine.kernel.page_alloc_buddy import move_freepages_block, move_to_free_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +51,10 @@ def find_suitable_fallback(area: FreeArea, migratetype: int) -> int:
 
 
 def can_steal_fallback(order: int, start_migratetype: int) -> bool:
-    """can_steal_fallback(): whether all that is free in the pageblock may change its type along with the block."""
+    """can_steal_fallback(): whether all that is free in the pageblock may change its type along with the block.
+
+    Small blocks for movable pages are taken alone. (Where types are not told apart at all, nobody asks for movable ones.)
+    """
     return order >= PAGEBLOCK_ORDER // 2 or start_migratetype != MIGRATE_MOVABLE
 
 
@@ -75,7 +78,7 @@ def rmqueue_fallback(
         can_steal = can_steal_fallback(current_order, start_migratetype)
     fallback = find_suitable_fallback(areas[current_order], start_migratetype)
     pfn = next(reversed(areas[current_order].free_list[fallback]))
-    _steal_suitable_fallback(zone, pfn, alloc_flags, start_migratetype, can_steal, mem_map)
+    _steal_suitable_fallback(zone, pfn, current_order, alloc_flags, start_migratetype, can_steal, mem_map)
     if trace.on:
         trace.emit(MmPageAllocExtfrag(pfn, order, current_order, start_migratetype, fallback))
     return True
@@ -90,26 +93,25 @@ def _largest(areas: Sequence[FreeArea], order: int, migratetype: int) -> int:
 
 
 def _steal_suitable_fallback(
-    zone: Zone, pfn: int, alloc_flags: int, start_type: int, whole_block: bool, mem_map: Mapping[int, Page]
+    zone: Zone, pfn: int, order: int, alloc_flags: int, start_type: int, whole_block: bool, mem_map: Mapping[int, Page]
 ) -> None:
     """steal_suitable_fallback(): the block changes to `start_type`, or all that is free in its pageblock, or the pageblock."""
     old_block_type = zone.get_pageblock_migratetype(pfn)
-    current_order = buddy_order(zone, pfn)
     if old_block_type == MIGRATE_HIGHATOMIC:
-        move_to_free_list(zone, pfn, current_order, start_type)
+        move_to_free_list(zone, pfn, order, start_type)
         return
-    if current_order >= PAGEBLOCK_ORDER:
+    if order >= PAGEBLOCK_ORDER:
         zone.set_pageblock_migratetype(pfn, start_type)
-        move_to_free_list(zone, pfn, current_order, start_type)
+        move_to_free_list(zone, pfn, order, start_type)
         return
     if boost_watermark(zone) and alloc_flags & ALLOC_KSWAPD:
         zone.boosted_watermark = True
     if not whole_block:
-        move_to_free_list(zone, pfn, current_order, start_type)
+        move_to_free_list(zone, pfn, order, start_type)
         return
     moved = move_freepages_block(zone, pfn, start_type, mem_map)
     if not moved.free:
-        move_to_free_list(zone, pfn, current_order, start_type)
+        move_to_free_list(zone, pfn, order, start_type)
         return
     if start_type == MIGRATE_MOVABLE:
         alike_pages = moved.movable
@@ -117,7 +119,7 @@ def _steal_suitable_fallback(
         alike_pages = PAGEBLOCK_NR_PAGES - (moved.free + moved.movable)
     else:
         alike_pages = 0
-    if moved.free + alike_pages >= PAGEBLOCK_NR_PAGES // 2:
+    if moved.free + alike_pages >= PAGEBLOCK_NR_PAGES // 2 or zone.zone_pgdat.page_group_by_mobility_disabled:
         zone.set_pageblock_migratetype(pfn, start_type)
 
 

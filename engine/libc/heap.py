@@ -1,0 +1,107 @@
+"""What every part of the allocator works on: the CPU, libc's variables, and the process's tcache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.libc.chunk import NON_MAIN_ARENA, SIZE
+from engine.libc.state import (
+    ARENA_TEST,
+    CURBRK_OFFSET,
+    DEFAULT_ARENA_TEST,
+    DEFAULT_MAX_FAST,
+    DEFAULT_MMAP_MAX,
+    DEFAULT_MMAP_THRESHOLD,
+    DEFAULT_TOP_PAD,
+    DEFAULT_TRIM_THRESHOLD,
+    GLOBAL_MAX_FAST_OFFSET,
+    HEAP_MAX_SIZE,
+    MAIN_ARENA_OFFSET,
+    MAX_TCACHE_SIZE,
+    MMAP_THRESHOLD,
+    MP_OFFSET,
+    N_MMAPS_MAX,
+    NBINS,
+    NEXT,
+    PERTURB_BYTE_OFFSET,
+    TCACHE_BINS,
+    TCACHE_COUNT,
+    TCACHE_FILL_COUNT,
+    TCACHE_MAX_BINS,
+    TCACHE_MAX_BYTES,
+    TOP,
+    TOP_PAD,
+    TRIM_THRESHOLD,
+    UNSORTED,
+    bin_at,
+)
+from engine.libc.unistd import CpuPort, Unistd
+
+if TYPE_CHECKING:
+    from engine.trace import Trace
+
+
+class Heap:
+    """Addresses of libc's variables in one process, and ways to them. All that changes lies in simulated memory, but for
+    the thread's tcache pointer and key, which glibc keeps in the thread's own storage.
+    """
+
+    __slots__ = (
+        "cpu",
+        "global_max_fast",
+        "initialized",
+        "load32",
+        "main_arena",
+        "mp",
+        "perturb_byte",
+        "store32",
+        "tcache",
+        "tcache_key",
+        "trace",
+        "unistd",
+    )
+
+    def __init__(self, cpu: CpuPort, trace: Trace, libc_base: int, tcache_key: int) -> None:
+        self.cpu = cpu
+        self.trace = trace
+        self.load32 = cpu.load32
+        self.store32 = cpu.store32
+        self.main_arena = libc_base + MAIN_ARENA_OFFSET
+        self.mp = libc_base + MP_OFFSET
+        self.perturb_byte = libc_base + PERTURB_BYTE_OFFSET
+        self.global_max_fast = libc_base + GLOBAL_MAX_FAST_OFFSET
+        self.unistd = Unistd(cpu, trace, libc_base + CURBRK_OFFSET)
+        self.initialized = False
+        self.tcache = 0
+        """Address of the tcache_perthread_struct, 0 before the first call."""
+        self.tcache_key = tcache_key
+        """What marks a chunk in the tcache; random on a real machine."""
+
+    def ptmalloc_init(self) -> None:
+        """ptmalloc_init() and malloc_init_state(): empty bins, and mp_ as the linker initialised it."""
+        self.initialized = True
+        store32, arena = self.store32, self.main_arena
+        for index in range(1, NBINS):
+            head = bin_at(arena, index)
+            store32(head + 8, head)
+            store32(head + 12, head)
+        store32(self.global_max_fast, DEFAULT_MAX_FAST)
+        store32(arena + TOP, arena + UNSORTED)
+        store32(arena + NEXT, arena)
+        for offset, value in (
+            (TRIM_THRESHOLD, DEFAULT_TRIM_THRESHOLD),
+            (TOP_PAD, DEFAULT_TOP_PAD),
+            (MMAP_THRESHOLD, DEFAULT_MMAP_THRESHOLD),
+            (ARENA_TEST, DEFAULT_ARENA_TEST),
+            (N_MMAPS_MAX, DEFAULT_MMAP_MAX),
+            (TCACHE_BINS, TCACHE_MAX_BINS),
+            (TCACHE_MAX_BYTES, MAX_TCACHE_SIZE),
+            (TCACHE_COUNT, TCACHE_FILL_COUNT),
+        ):
+            store32(self.mp + offset, value)
+
+    def arena_for_chunk(self, chunk: int) -> int:
+        """arena_for_chunk(): the main arena, unless the chunk's A bit says that its heap's first word names another."""
+        if not self.load32(chunk + SIZE) & NON_MAIN_ARENA:
+            return self.main_arena
+        return self.load32(chunk & -HEAP_MAX_SIZE)
