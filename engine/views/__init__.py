@@ -1,0 +1,44 @@
+"""The window out: read-only typed snapshots of a machine, for screens, checks and the API.
+
+A view is a function (machine, …) that gives frozen dataclasses. None of them changes anything: not an accessed bit, not
+the TLB, not the clock. Addresses and frame numbers are plain integers; who shows them decides how they are written.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from engine.views.address_space import address_space
+from engine.views.at import at
+from engine.views.bins import bins
+from engine.views.buddy import buddy
+from engine.views.changes import changes
+from engine.views.frame import frame
+from engine.views.heap import heap
+from engine.views.machine import machine
+from engine.views.page_walk import page_walk
+from engine.views.physical_memory import physical_memory
+from engine.views.processes import processes
+from engine.views.reclaim import reclaim
+from engine.views.tlb import tlb
+from engine.views.trace_tree import trace_tree
+
+VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
+    {
+        "machine": machine,
+        "processes": processes,
+        "address_space": address_space,
+        "page_walk": page_walk,
+        "physical_memory": physical_memory,
+        "frame": frame,
+        "buddy": buddy,
+        "heap": heap,
+        "bins": bins,
+        "trace_tree": trace_tree,
+        "tlb": tlb,
+        "reclaim": reclaim,
+        "changes": changes,
+        "at": at,
+    }
+)
+"""Every view by name. The first argument is the machine; the others are the view's own."""

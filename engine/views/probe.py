@@ -1,0 +1,56 @@
+"""Looking into a process's memory without touching it: no fault, no accessed bit, no translation remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.hardware.paging import PTE_FRAME, walk
+from engine.hardware.ram import FRAME_SHIFT, WORDS_PER_FRAME
+from engine.kernel.pgtable import PTE_THERE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.kernel.kernel import Kernel
+    from engine.kernel.mm_types import Mm
+
+_ZEROS: Final = (0,) * WORDS_PER_FRAME
+_OFFSET: Final = (1 << FRAME_SHIFT) - 1
+
+
+class Probe:
+    """Words of one address space as they stand; None where the page is in swap, or no frame holds it yet."""
+
+    __slots__ = ("_frames", "_kernel", "_mm")
+
+    def __init__(self, kernel: Kernel, mm: Mm) -> None:
+        self._kernel = kernel
+        self._mm = mm
+        self._frames: dict[int, Sequence[int] | None] = {}
+
+    def word(self, address: int) -> int | None:
+        """The word at a 4-aligned address."""
+        page = address >> FRAME_SHIFT
+        if page not in self._frames:
+            self._frames[page] = self._words(address)
+        words = self._frames[page]
+        return None if words is None else words[(address & _OFFSET) >> 2]
+
+    def half(self, address: int) -> int | None:
+        """The half-word at a 2-aligned address."""
+        word = self.word(address & ~3)
+        return None if word is None else word >> ((address & 2) << 3) & 0xFFFF
+
+    def _words(self, address: int) -> Sequence[int] | None:
+        ram = self._kernel.ram
+        steps = walk(ram, self._mm.pgd, address)
+        entry = steps.table_entry or 0
+        pfn = steps.pfn
+        if pfn is None and entry & PTE_THERE:
+            pfn = (entry & PTE_FRAME) >> FRAME_SHIFT
+        if pfn is not None:
+            return ram.frames.get(pfn, _ZEROS)
+        if entry:
+            return None
+        vma = self._mm.vma_lookup(address)
+        return _ZEROS if vma is not None and vma.vm_file is None else None
