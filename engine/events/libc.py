@@ -6,14 +6,14 @@ from typing import NamedTuple
 class TcacheGet(NamedTuple):
     """sim:tcache_get — malloc took the newest chunk of this tcache bin; chunks there are `size` bytes."""
 
-    index: int
+    bin: int
     size: int
 
 
 class TcachePut(NamedTuple):
     """sim:tcache_put — a freed chunk went into this tcache bin."""
 
-    index: int
+    bin: int
     size: int
 
 
@@ -34,7 +34,7 @@ class FastbinPut(NamedTuple):
 class BinGet(NamedTuple):
     """sim:bin_get — a chunk left bin `index` (1 is the unsorted bin) for malloc."""
 
-    index: int
+    bin: int
     chunk: int
     size: int
 
@@ -42,7 +42,7 @@ class BinGet(NamedTuple):
 class BinPut(NamedTuple):
     """sim:bin_put — a free chunk was filed in bin `index` (1 is the unsorted bin)."""
 
-    index: int
+    bin: int
     chunk: int
     size: int
 
@@ -136,4 +136,4 @@ class TcacheDoubleFree(NamedTuple):
     """libc:memory_tcache_double_free — a chunk with the tcache's key was freed: is it in the tcache already?"""
 
     mem: int
-    index: int
+    bin: int

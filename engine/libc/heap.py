@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
-from engine.libc.chunk import NON_MAIN_ARENA, SIZE
+from engine.libc.chunk import NON_MAIN_ARENA, PREV_INUSE, SIZE, WORD
 from engine.libc.state import (
     ARENA_TEST,
     CURBRK_OFFSET,
@@ -14,6 +15,7 @@ from engine.libc.state import (
     DEFAULT_MMAP_THRESHOLD,
     DEFAULT_TOP_PAD,
     DEFAULT_TRIM_THRESHOLD,
+    FLAGS,
     GLOBAL_MAX_FAST_OFFSET,
     HEAP_MAX_SIZE,
     MAIN_ARENA_OFFSET,
@@ -23,6 +25,7 @@ from engine.libc.state import (
     N_MMAPS_MAX,
     NBINS,
     NEXT,
+    NONCONTIGUOUS_BIT,
     PERTURB_BYTE_OFFSET,
     TCACHE_BINS,
     TCACHE_COUNT,
@@ -35,7 +38,7 @@ from engine.libc.state import (
     UNSORTED,
     bin_at,
 )
-from engine.libc.unistd import CpuPort, Unistd
+from engine.libc.unistd import SBRK_FAILED, CpuPort, Unistd
 
 if TYPE_CHECKING:
     from engine.trace import Trace
@@ -77,6 +80,12 @@ class Heap:
         self.tcache_key = tcache_key
         """What marks a chunk in the tcache; random on a real machine."""
 
+    def copy(self) -> Heap:
+        """A forked process's: what glibc keeps outside memory is copied, the rest lies in the memory that was."""
+        twin = copy(self)
+        twin.unistd = copy(self.unistd)
+        return twin
+
     def ptmalloc_init(self) -> None:
         """ptmalloc_init() and malloc_init_state(): empty bins, and mp_ as the linker initialised it."""
         self.initialized = True
@@ -99,6 +108,41 @@ class Heap:
             (TCACHE_COUNT, TCACHE_FILL_COUNT),
         ):
             store32(self.mp + offset, value)
+
+    def morecore(self, increment: int) -> int:
+        """__glibc_morecore(): sbrk(), with 0 for failure."""
+        old = self.unistd.sbrk(increment)
+        return 0 if old == SBRK_FAILED else old
+
+    def in_use_bits(self, arena: int) -> int:
+        """The low bits of the header of a chunk that malloc gives out."""
+        return PREV_INUSE if arena == self.main_arena else PREV_INUSE | NON_MAIN_ARENA
+
+    def set_inuse(self, chunk: int, size: int) -> None:
+        """set_inuse_bit_at_offset(): the chunk `size` bytes further learns that the one before it is in use."""
+        place = chunk + size + SIZE & WORD
+        self.store32(place, self.load32(place) | PREV_INUSE)
+
+    def clear_inuse(self, chunk: int) -> None:
+        """clear_inuse_bit_at_offset(): this chunk learns that the one before it is free."""
+        place = chunk + SIZE & WORD
+        self.store32(place, self.load32(place) & ~PREV_INUSE)
+
+    def contiguous(self, arena: int) -> bool:
+        """contiguous(): whether the arena still grows by sbrk alone."""
+        return not self.load32(arena + FLAGS) & NONCONTIGUOUS_BIT
+
+    def alloc_perturb(self, mem: int, size: int) -> None:
+        """alloc_perturb(): fills new memory with the complement of M_PERTURB's byte, where that is set."""
+        perturb = self.load32(self.perturb_byte)
+        if perturb:
+            self.cpu.fill(mem, size, (perturb ^ 0xFF) & 0xFF)
+
+    def free_perturb(self, mem: int, size: int) -> None:
+        """free_perturb(): fills freed memory with M_PERTURB's byte, where that is set."""
+        perturb = self.load32(self.perturb_byte)
+        if perturb:
+            self.cpu.fill(mem, size, perturb & 0xFF)
 
     def arena_for_chunk(self, chunk: int) -> int:
         """arena_for_chunk(): the main arena, unless the chunk's A bit says that its heap's first word names another."""
