@@ -194,6 +194,10 @@ class Zone:
         """high_wmark_pages(): the high watermark in force, its boost included."""
         return self.watermark[Watermark.HIGH] + self.watermark_boost
 
+    def nr_free_by_order(self) -> list[int]:
+        """Free blocks of each order, from single pages upwards; the CPU's own lists are not counted."""
+        return [len(area.blocks) for area in self.free_area]
+
     def spans_pfn(self, pfn: int) -> bool:
         """zone_spans_pfn()."""
         return self.zone_start_pfn <= pfn < self.zone_end_pfn

@@ -5,7 +5,10 @@ Left out: kmem_cache_destroy's shrinking, usercopy regions, memory cgroups' acco
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from engine.kernel.slub import KmemCache
 
 CACHE_LINE_SIZE: Final = 64
 ARCH_SLAB_MINALIGN: Final = 8
@@ -45,3 +48,13 @@ def kmalloc_name(size: int, *, reclaimable: bool = False) -> str:
     """The class's name in /proc/slabinfo: kmalloc-96, kmalloc-1k, kmalloc-rcl-128."""
     kind = "kmalloc-rcl-" if reclaimable else "kmalloc-"
     return f"{kind}{size >> 10}k" if size >= 1 << 10 else f"{kind}{size}"
+
+
+def cache_show(cache: KmemCache) -> str:
+    """cache_show(): the cache's line of /proc/slabinfo, without its end. SLUB has no tunables and no shared arrays."""
+    free = sum(slab.objects - slab.inuse for slab in cache.node_partial.values())
+    active, total, slabs = cache.total_objects - free, cache.total_objects, cache.nr_slabs
+    return (
+        f"{cache.name:<17} {active:6} {total:6} {cache.size:6} {cache.objects:4} {1 << cache.order:4}"
+        f" : tunables {0:4} {0:4} {0:4} : slabdata {slabs:6} {slabs:6} {0:6}"
+    )

@@ -18,7 +18,7 @@ Left out: debugging (red zones, poison, tracking), freelist hardening, shuffling
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.clock import COSTS
 from engine.events.slab import KmemCacheAlloc, KmemCacheFree, SlabAllocated, SlabFreed
@@ -42,7 +42,11 @@ from engine.kernel.slab_common import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.kernel.kernel import Kernel
+    from engine.clock import Clock
+    from engine.hardware.ram import Ram
+    from engine.kernel.page_alloc import PageAllocator
+    from engine.kernel.vmstat import Vmstat
+    from engine.trace import Trace
 
 SLUB_MAX_ORDER: Final = 3
 """PAGE_ALLOC_COSTLY_ORDER: the largest slab that is made without need."""
@@ -171,12 +175,27 @@ class KmemCache:
         self.total_objects = 0
 
 
+class KernelPort(Protocol):
+    """The siblings that the slab allocator needs."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def ram(self) -> Ram: ...
+    @property
+    def trace(self) -> Trace: ...
+    @property
+    def vmstat(self) -> Vmstat: ...
+    @property
+    def page_alloc(self) -> PageAllocator: ...
+
+
 class Slub:
     """All caches, and the kmalloc classes."""
 
     __slots__ = ("caches", "kernel", "kmalloc_caches", "slabs")
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: KernelPort) -> None:
         self.kernel = kernel
         self.caches: dict[str, KmemCache] = {}
         self.slabs: dict[int, tuple[KmemCache, Slab]] = {}
@@ -202,6 +221,12 @@ class Slub:
             if found is not None and pfn < found[1].pfn + (1 << found[1].order):
                 return found
         return None
+
+    def slab_of(self, address: int) -> Slab:
+        """virt_to_slab() of an object that is known to be one."""
+        found = self.cache_of(address)
+        assert found is not None, f"{address:#x} is in no slab"
+        return found[1]
 
     # --- taking ------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""include/linux/mmzone.h: a zone's lists as plain data, and a zone made again from such data.
+"""include/linux/mmzone.h: a zone's lists as plain data, and a zone made again from such data, or from its sizes alone.
 
 What the lists do not tell is worked out from what they do:
 
@@ -14,6 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from engine.kernel.gfp import MAX_NR_ZONES, ZoneType
+from engine.kernel.memblock import DEBIAN_686, INITRD_PAGES
 from engine.kernel.mm_types import PG_LRU, Page
 from engine.kernel.mmzone import (
     MAX_ORDER,
@@ -26,6 +27,7 @@ from engine.kernel.mmzone import (
     Pglist,
     Zone,
 )
+from engine.kernel.page_alloc_init import init_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,6 +97,32 @@ def zones_from_lists(marks: Sequence[ZoneMarks], lists: Mapping[str, ZoneLists])
         _infer_pageblocks(zone)
         mem_map.update((pfn, page) for pfn, page in _user_pages(zone))
     return ZoneState(pgdat.populated_zones(), mem_map)
+
+
+class ZoneSizes(TypedDict):
+    """How large a zone is, in pages, and its name."""
+
+    name: str
+    start_pfn: int
+    spanned: int
+    present: int
+    managed: int
+
+
+def zones_from_sizes(sizes: Sequence[ZoneSizes]) -> list[Zone]:
+    """Zones of these sizes (those with RAM, lowest first) under Debian's kernel, their marks computed, their lists empty."""
+    pgdat = Pglist()
+    by_name = {size["name"]: size for size in sizes}
+    for zone_type in ZoneType:
+        size = by_name.get(ZONE_NAMES[zone_type])
+        if size is None:
+            pgdat.node_zones.append(Zone(pgdat, zone_type, 0, 0, 0))
+            continue
+        zone = Zone(pgdat, zone_type, size["start_pfn"], size["spanned"], size["present"])
+        zone.managed_pages = size["managed"]
+        pgdat.node_zones.append(zone)
+    init_marks(pgdat, DEBIAN_686.init + INITRD_PAGES)
+    return pgdat.populated_zones()
 
 
 def _zone_with_marks(pgdat: Pglist, zone_type: ZoneType, marks: ZoneMarks) -> Zone:
