@@ -44,7 +44,7 @@ def _check_frames(kernel: Kernel) -> None:
     """Every frame of RAM has one owner: reserved at boot, allocated, or free."""
     kernel.page_alloc.check()
     owned = sum(1 << page.order for page in kernel.page_alloc.mem_map.values())
-    free = sum(zone.nr_free_pages + zone.pcp.count for zone in kernel.page_alloc.zones)
+    free = sum(zone.free_pages + zone.per_cpu_pageset.count for zone in kernel.page_alloc.zones)
     managed = sum(zone.managed_pages for zone in kernel.page_alloc.zones)
     _demand(owned + free == managed, f"{owned} frames allocated and {free} free, but {managed} managed")
 

@@ -25,14 +25,26 @@ from engine.kernel.page_alloc import PageAllocator
 from engine.kernel.slab_common import cache_show
 from engine.kernel.slub import KmemCache, Slub
 from engine.kernel.vmstat import Vmstat
-from engine.kernel.zone_state import ZoneLists as ZoneLists
-from engine.kernel.zone_state import ZoneSizes as ZoneSizes
-from engine.kernel.zone_state import zone_lists, zones_from_lists, zones_from_sizes
+from engine.kernel.zone_state import ZoneLists, ZoneSizes, zone_lists, zones_from_lists, zones_from_sizes
 from engine.kernel.zoneinfo import read_zoneinfo
 from engine.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "GFP_OF_KIND",
+    "AllocKind",
+    "Figures",
+    "KernelMachine",
+    "ObjectPlace",
+    "Recorded",
+    "Start",
+    "ZoneFigures",
+    "ZoneLists",
+    "ZoneSizes",
+    "figures_of",
+]
 
 AllocKind: TypeAlias = Literal["movable", "user", "kernel", "dma"]
 """What the pages are for."""

@@ -49,12 +49,9 @@ NR_LOWORDER_PCP_LISTS: Final = MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1)
 NR_PCP_LISTS: Final = NR_LOWORDER_PCP_LISTS + 2
 """One list a type for each of the orders 0 to 3, then two for huge pages: not movable, movable."""
 
-PCP_ORDERS: Final = tuple(n // MIGRATE_PCPTYPES for n in range(NR_LOWORDER_PCP_LISTS)) + (PAGEBLOCK_ORDER,) * 2
+PCP_ORDERS: Final = (*(n // MIGRATE_PCPTYPES for n in range(NR_LOWORDER_PCP_LISTS)), PAGEBLOCK_ORDER, PAGEBLOCK_ORDER)
 """pindex_to_order(): the order of the blocks on each of the CPU's lists."""
-PCP_TYPES: Final = tuple(n % MIGRATE_PCPTYPES for n in range(NR_LOWORDER_PCP_LISTS)) + (
-    MIGRATE_UNMOVABLE,
-    MIGRATE_MOVABLE,
-)
+PCP_TYPES: Final = (*(n % MIGRATE_PCPTYPES for n in range(NR_LOWORDER_PCP_LISTS)), MIGRATE_UNMOVABLE, MIGRATE_MOVABLE)
 """The migrate type of the blocks on each of the CPU's lists, but for those in PerCpuPages.types."""
 
 

@@ -45,6 +45,7 @@ from engine.kernel.mmzone import (
     Zone,
 )
 from engine.kernel.page_alloc_buddy import free_one_page, mod_zone_freepage_state, rmqueue_smallest
+from engine.kernel.page_alloc_check import check_allocator
 from engine.kernel.page_alloc_fallback import reserve_highatomic_pageblock
 from engine.kernel.page_alloc_pcp import drain_pages_zone, free_unref_page_commit, rmqueue, rmqueue_bulk
 from engine.kernel.page_alloc_slowpath import AllocContext
@@ -319,3 +320,9 @@ class PageAllocator:
         """quiet_vmstat(): the CPU goes idle, and tells the zones the counts that it kept to itself."""
         for zone in self.zones:
             zone.fold_vm_stat()
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raises AssertionError for a count, a list or an owner that contradicts another; see page_alloc_check.py."""
+        check_allocator(self)

@@ -126,7 +126,7 @@ def _steal_suitable_fallback(
 def boost_watermark(zone: Zone) -> bool:
     """boost_watermark(): raises the zone's marks by a pageblock, up to a part of the high mark. False: the zone is too small."""
     factor = zone.zone_pgdat.watermark_boost_factor
-    if not factor or PAGEBLOCK_NR_PAGES * 4 > zone.managed_pages:
+    if not factor or zone.managed_pages < PAGEBLOCK_NR_PAGES * 4:
         return False
     high = zone.watermark[Watermark.HIGH]
     max_boost = high // 10000 * factor + high % 10000 * factor // 10000

@@ -67,7 +67,7 @@ def zone_watermark_ok(zone: Zone, order: int, mark: int, highest: int, alloc_fla
 
 
 def _unusable_free(zone: Zone, order: int, alloc_flags: int) -> int:
-    """__zone_watermark_unusable_free(): free pages that the request may not have: but for one, the block's own; the atomic reserve."""
+    """__zone_watermark_unusable_free(): free pages that do not count: all of the block but one; the atomic reserve."""
     unusable = (1 << order) - 1
     if not alloc_flags & ALLOC_RESERVES:
         unusable += zone.nr_reserved_highatomic

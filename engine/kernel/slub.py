@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from engine.clock import COSTS
 from engine.events.slab import KmemCacheAlloc, KmemCacheFree, SlabAllocated, SlabFreed
 from engine.kernel.gfp import (
-    GFP_KERNEL,
     _GFP_NOFAIL,
     _GFP_NORETRY,
     _GFP_NOWARN,
     _GFP_RECLAIMABLE,
+    GFP_KERNEL,
 )
 from engine.kernel.mm_types import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, PG_SLAB, Page
 from engine.kernel.slab_common import (
