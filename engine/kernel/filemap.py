@@ -77,8 +77,6 @@ class Filemap:
         content = inode.content.page(index)
         if any(content):
             self.kernel.ram.fill(page.pfn, content)
-        else:
-            self.kernel.ram.zero(page.pfn)
         inode.i_mapping.pages[index] = page
         self.kernel.vmstat.nr_file_pages += 1
         self.kernel.swap.lru_cache_add(page)

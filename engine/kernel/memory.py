@@ -68,7 +68,6 @@ class Memory:
         page.flags |= PG_TABLE
         page.mapping = mm
         page.index = address >> PGDIR_SHIFT
-        self.kernel.ram.zero(page.pfn)
         self.kernel.clock.ns += COSTS.clear_page
         self.kernel.ram.writable(mm.pgd)[address >> PGDIR_SHIFT] = page.pfn << PAGE_SHIFT | PAGE_TABLE
         mm.pgtables_bytes += PAGE_SIZE

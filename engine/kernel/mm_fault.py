@@ -96,7 +96,6 @@ class MmFault:
         page = self._new_anon_page(vma, address)
         if page is None:
             return VmFault.OOM
-        kernel.ram.zero(page.pfn)
         kernel.clock.ns += COSTS.clear_page
         entry = page.pfn << PAGE_SHIFT | vm_page_prot(vma.vm_flags)
         if vma.vm_flags & VM_WRITE:
@@ -157,7 +156,6 @@ class MmFault:
         if page is None:
             return VmFault.OOM
         if entry >> PAGE_SHIFT == kernel.memory.zero_pfn:
-            kernel.ram.zero(page.pfn)
             kernel.clock.ns += COSTS.clear_page
         else:
             kernel.ram.copy(page.pfn, entry >> PAGE_SHIFT)

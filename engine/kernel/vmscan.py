@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.events.vmscan import MmVmscanKswapdSleep, MmVmscanKswapdWake, MmVmscanWakeupKswapd
+from engine.kernel.swap import LruList
 from engine.trace import NO_CAUSE
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ class Vmscan:
     def balanced(self) -> bool:
         """pgdat_balanced(): whether some zone is above its high watermark."""
         return any(zone.nr_free_pages >= zone.high_wmark_pages for zone in self.kernel.page_alloc.zones)
+
+    def zone_reclaimable_pages(self, zone: Zone) -> int:
+        """zone_reclaimable_pages(): the zone's file pages, and its anonymous ones where there is swap space for them."""
+        swap = self.kernel.swap
+        which = [LruList.INACTIVE_FILE, LruList.ACTIVE_FILE]
+        if self.kernel.swapfile.total_pages:
+            which += [LruList.INACTIVE_ANON, LruList.ACTIVE_ANON]
+        return sum(zone.spans_pfn(pfn) for name in which for pfn in swap.lists[name])
 
     def reclaim_pages(self, pages: list[Page]) -> int:
         """reclaim_pages(): reclaims just these pages, as MADV_PAGEOUT asks; how many it freed."""
