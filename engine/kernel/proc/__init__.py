@@ -7,15 +7,29 @@ from typing import TYPE_CHECKING
 from engine.kernel.proc.base import proc_oom_score
 from engine.kernel.proc.buddyinfo import buddyinfo_text
 from engine.kernel.proc.meminfo import meminfo_text
+from engine.kernel.proc.pagetypeinfo import pagetypeinfo_text
+from engine.kernel.proc.slabinfo import slabinfo_text
 from engine.kernel.proc.status import smaps_rollup, status_figures
 from engine.kernel.proc.task_mmu import maps_text
 from engine.kernel.proc.vmstat import vmstat_text
+from engine.kernel.proc.zoneinfo import zoneinfo_text
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
     from engine.kernel.task import Task
 
-NAMES = ("buddyinfo", "maps", "meminfo", "oom_score", "smaps_rollup", "status", "vmstat")
+NAMES = (
+    "buddyinfo",
+    "maps",
+    "meminfo",
+    "oom_score",
+    "pagetypeinfo",
+    "slabinfo",
+    "smaps_rollup",
+    "status",
+    "vmstat",
+    "zoneinfo",
+)
 """The files that there are; those of a process (maps, status, …) are its own."""
 
 
@@ -24,6 +38,12 @@ def proc_text(kernel: Kernel, name: str, task: Task) -> str:
     match name:
         case "buddyinfo":
             return buddyinfo_text(kernel)
+        case "pagetypeinfo":
+            return pagetypeinfo_text(kernel)
+        case "slabinfo":
+            return slabinfo_text(kernel)
+        case "zoneinfo":
+            return zoneinfo_text(kernel)
         case "meminfo":
             return meminfo_text(kernel)
         case "vmstat":
