@@ -34,6 +34,7 @@ from engine.kernel.oom_kill import OomKill
 from engine.kernel.page_alloc import PageAllocator
 from engine.kernel.rmap import Rmap
 from engine.kernel.shmem import Shmem
+from engine.kernel.slub import Slub
 from engine.kernel.swap import Swap
 from engine.kernel.swapfile import Swapfile
 from engine.kernel.sysctl import Sysctl
@@ -80,6 +81,7 @@ class Kernel:
         self.work_pending = False
         """Whether a kernel thread was woken, or a process was killed, that the machine has to see to after the command."""
         self.page_alloc = PageAllocator(self, self.boot.zones)
+        self.slub = Slub(self)
         self.rmap = Rmap(self)
         self.swap = Swap(self)
         self.swapfile = Swapfile(self)
