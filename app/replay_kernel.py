@@ -1,6 +1,6 @@
 """Replays kernel-side programs (.k) of the corpus: one row an operation, as the recorder printed them.
 
-`replay_folder` replays a group, `replay_machines` computes what a kernel makes of the sizes of its zones.
+`replay_program` replays a program, `replay_machines` computes what a kernel makes of the sizes of its zones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from engine.kernel_program import Recorded, Start, ZoneSizes
 
-END: Final = {"end": 0}
+END: Final[dict[str, object]] = {"end": 0}
 _NO_FRAME: Final = -1
 _SIZES: Final = ("name", "start_pfn", "spanned", "present", "managed")
 """All that is read of a machine's zones; the rest of what machines.json says is what is to be computed."""
@@ -30,17 +30,13 @@ class ProgramError(ValueError):
         self.line = line
 
 
-def replay_folder(folder: Path, out: Path) -> int:
-    """Replays every .k of `folder` into `out`/NAME.jsonl, and says how many there were. Opens no expectation."""
-    machine: Recorded = json.loads((folder / "_machine.json").read_text())
-    programs = sorted(folder.glob("*.k"))
-    out.mkdir(parents=True, exist_ok=True)
-    for program in programs:
-        start: Start = json.loads(program.with_suffix(".start.json").read_text())
-        kernel = KernelMachine.from_start(machine, start)
-        rows = [*replay(kernel, program.read_text()), *({"slabinfo": line} for line in kernel.slabinfo()), END]
-        (out / f"{program.stem}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return len(programs)
+def replay_program(machine: Recorded, start: Start, program: str) -> Iterator[dict[str, object]]:
+    """Performs a kernel-side program on a machine like the recorded one, a row an operation; ends as the recorder did."""
+    kernel = KernelMachine.from_start(machine, start)
+    yield from replay(kernel, program)
+    for line in kernel.slabinfo():
+        yield {"slabinfo": line}
+    yield END
 
 
 def replay_machines(corpus: Path, out: Path) -> int:

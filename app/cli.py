@@ -1,0 +1,98 @@
+"""The command line: pagewalk serve, run, replay, bench."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.programs import ProgramError
+from app.replay import MACHINES
+from app.replay import replay as replay_groups
+from app.run import perform_program, print_steps
+from engine.config import PRESETS, ConfigError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="A simulated 32-bit Linux machine to learn memory on."
+)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless told.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 8000 unless told.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the journal.")] = None,
+) -> None:
+    """Runs the playground and the REST API."""
+    from app.server import serve as run_server  # noqa: PLC0415 - the web's libraries are slow to import
+
+    typer.echo(f"Pagewalk on http://{host or '127.0.0.1'}:{port or 8000}", err=True)
+    run_server(host, port, data)
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="A program in the corpus's .t language; - reads standard input.")],
+    preset: Annotated[str, typer.Option(help=f"The machine: {', '.join(PRESETS)}.")] = "64mb",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object an operation.")] = False,
+    trace: Annotated[bool, typer.Option(help="Show what each operation caused.")] = False,
+) -> None:
+    """Performs a program and prints what happened."""
+    if preset not in PRESETS:
+        _fail(f"--preset is {preset!r}; it can be {', '.join(PRESETS)}")
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        _fail(f"{file}: {error}")
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        steps = perform_program(PRESETS[preset], text)
+        if as_json:
+            for step in steps:
+                for row in step.rows:
+                    typer.echo(json.dumps(row))
+        else:
+            print_steps(console, steps, trace=trace)
+    except (ProgramError, ConfigError) as error:
+        _fail(f"{file}: {error}")
+
+
+@app.command()
+def replay(
+    groups: Annotated[list[Path], typer.Argument(help="Folders of the corpus, or its machines.json.")],
+    out: Annotated[Path, typer.Option(help="Where the answers go, as OUT/GROUP/NAME.jsonl.")],
+    processes: Annotated[int, typer.Option("-j", min=1, max=256, help="Programs replayed at once.")] = 1,
+) -> None:
+    """Replays recorded programs from their start alone, for comparison with what the real machine did."""
+    for group in groups:
+        if not (group / "_machine.json").is_file() and not (group.name == MACHINES and group.is_file()):
+            _fail(f"{group}: is neither a folder with a _machine.json nor a {MACHINES}")
+    count = replay_groups(groups, out, processes)
+    typer.echo(f"{count} replayed into {out}")
+
+
+@app.command()
+def bench() -> None:
+    """Measures the engine against glibc and an empty loop, as ratios in one run."""
+    from app.bench import main as run_bench  # noqa: PLC0415 - only here
+
+    run_bench()
+
+
+def _fail(message: str) -> None:
+    """Says what was wrong, and ends with status 2."""
+    typer.echo(f"pagewalk: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
