@@ -49,6 +49,10 @@ class Session:
         """A digest over everything that was seen so far: each command's outcome and its time. Cheap, unlike the state's."""
         return self._chains[self.version]
 
+    def chain_at(self, version: int) -> str:
+        """The chain as it was after `version` commands of the history that is kept."""
+        return self._chains[version]
+
     @property
     def outcomes(self) -> Sequence[Outcome]:
         """What each command of the history gave."""

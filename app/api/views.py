@@ -1,0 +1,75 @@
+"""/machines/{id}/views/{name}: what a screen shows, as data. The views' own signatures say what they may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import Parameter, signature
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from app.api.describe import answer, problems
+from app.api.service import Service
+from app.problems import FieldError, ProblemError
+from engine.session import Session
+from engine.views import VIEWS
+
+router = APIRouter(prefix="/machines/{machine_id}/views", tags=["looking"])
+
+_EXAMPLE: Final = {"zones": [{"name": "DMA", "free": [{"order": 0, "blocks": [17, 19]}]}]}
+_TYPES: Final[dict[str, TypeAdapter[Any]]] = {
+    "int": TypeAdapter(int),
+    "int | None": TypeAdapter(int | None),
+    "str": TypeAdapter(str),
+    "bool": TypeAdapter(bool),
+}
+"""What a view's parameter may be, by its annotation. Addresses are whole numbers; 0x… is understood too."""
+
+
+@router.get("/{name}", responses={**answer(_EXAMPLE), **problems(404, 409, 422)})
+async def read_view(machine_id: str, name: str, request: Request, machines: Service) -> Response:
+    """A view of the machine by name. Query parameters are the view's own (pid=, address=, …)."""
+    view = VIEWS.get(name)
+    if view is None:
+        detail = f"there is no view {name!r}; there are {', '.join(VIEWS)}"
+        raise ProblemError(404, "unknown-view", "Unknown view", detail, [FieldError(field="name", detail=detail)])
+    arguments = _arguments(view, dict(request.query_params))
+    content = await machines.look(machine_id, lambda session: _seen(view, session, arguments))
+    return Response(content, media_type="application/json")
+
+
+def _seen(view: Callable[..., Any], session: Session, arguments: dict[str, Any]) -> bytes:
+    """The view as JSON. A process, frame or address that is not there is the asker's mistake."""
+    pid = arguments.get("pid", 0)
+    if pid not in session.machine.processes:
+        raise _wrong("pid", f"there is no process {pid}")
+    try:
+        return to_json(view(session.machine, **arguments))
+    except LookupError as error:
+        raise _wrong(next(iter(arguments), "name"), str(error)) from None
+
+
+def _arguments(view: Callable[..., Any], given: dict[str, str]) -> dict[str, Any]:
+    parameters = list(signature(view).parameters.values())[1:]
+    known = {parameter.name: parameter for parameter in parameters}
+    for name in given:
+        if name not in known:
+            raise _wrong(name, f"this view takes {', '.join(known) or 'no parameters'}")
+    for name, parameter in known.items():
+        if parameter.default is Parameter.empty and name not in given:
+            raise _wrong(name, f"{name} is missing")
+    return {name: _converted(known[name], text) for name, text in given.items()}
+
+
+def _converted(parameter: Parameter, text: str) -> Any:
+    value: str | int = int(text, 16) if text[:2].lower() == "0x" and text[2:].isalnum() else text
+    try:
+        return _TYPES[str(parameter.annotation)].validate_python(value)
+    except ValidationError as error:
+        raise _wrong(parameter.name, f"{parameter.name} is {text!r}: {error.errors()[0]['msg']}") from None
+
+
+def _wrong(field: str, detail: str) -> ProblemError:
+    return ProblemError(422, "parameter", "A parameter is wrong", detail, [FieldError(field=field, detail=detail)])

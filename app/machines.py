@@ -1,0 +1,276 @@
+"""The machines that the server holds: a few live, all of them in the journal.
+
+A live machine is a cache of its journal. What a command gave is told only after the journal has it on the disk; whatever
+goes wrong between performing and journalling drops the live machine, and the next request replays it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from pydantic import ValidationError
+
+from app.command_json import command_from_json, command_to_json, config_from_json, config_to_json
+from app.store.journal import Entry, Standing
+from engine.machine import ENGINE_VERSION
+from engine.outcome import CommandError
+from engine.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from app.store.journal import Journal, Recorded
+    from engine.commands import Command
+    from engine.config import MachineConfig
+    from engine.outcome import Outcome
+
+    T = TypeVar("T")
+
+ID_BYTES: Final = 16
+"""128 random bits: knowing the id is the permission."""
+
+
+class UnknownMachine(LookupError):
+    """There is no machine of this id."""
+
+    def __init__(self, machine_id: str) -> None:
+        super().__init__(f"there is no machine {machine_id!r}")
+        self.machine_id = machine_id
+
+
+class VersionConflict(Exception):
+    """The machine is at `version`, not at the `expected` one."""
+
+    def __init__(self, expected: int, version: int) -> None:
+        super().__init__(f"the machine is at version {version}, not {expected}; read it again")
+        self.expected = expected
+        self.version = version
+
+
+class HistoryFull(Exception):
+    """These commands would make the machine's history longer than the server keeps."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a machine's history can have {limit} commands; step back, or make another machine")
+        self.limit = limit
+
+
+class ReplayDiffers(Exception):
+    """The journal's commands give other results than when they were recorded: another engine recorded them."""
+
+    def __init__(self, version: int, recorded: Recorded) -> None:
+        super().__init__(
+            f"command {version} gives another result than engine {recorded.engine_version} recorded;"
+            f" this server has engine {ENGINE_VERSION}"
+        )
+        self.version = version
+
+
+class Performed(NamedTuple):
+    """What commands gave, and where the machine stood after them."""
+
+    version: int
+    chain: str
+    time_ns: int
+    outcomes: tuple[Outcome, ...]
+
+
+class Held:
+    """A live machine. Read or move `session` only while holding `lock`; `gone` says that it left the cache."""
+
+    __slots__ = ("created", "gone", "id", "lock", "session")
+
+    def __init__(self, machine_id: str, session: Session, created: str) -> None:
+        self.id = machine_id
+        self.session = session
+        self.created = created
+        self.lock = asyncio.Lock()
+        self.gone = False
+
+
+class Machines:
+    """The service behind every page and every API call. The engine works in threads, never on the event loop."""
+
+    def __init__(self, journal: Journal, *, live: int = 64, history: int = 100_000, threads: int = 4) -> None:
+        self._journal = journal
+        self._live_maximum = live
+        self._history_maximum = history
+        self._threads = CapacityLimiter(threads)
+        self._live: OrderedDict[str, Held] = OrderedDict()
+        self._loading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.commands_performed = 0
+        """Since the server started."""
+
+    @property
+    def live(self) -> int:
+        """How many machines are in memory."""
+        return len(self._live)
+
+    async def create(self, config: MachineConfig) -> Held:
+        """Boots a machine and keeps it. Raises ConfigError when it cannot be."""
+        session = await self._in_thread(lambda: Session(config))
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        held = Held(token_urlsafe(ID_BYTES), session, created)
+        await asyncio.wrap_future(
+            self._journal.create(held.id, config_to_json(config), ENGINE_VERSION, created, session.chain)
+        )
+        self._keep(held)
+        return held
+
+    async def get(self, machine_id: str) -> Held:
+        """The machine, live. Raises UnknownMachine; ReplayDiffers when another engine recorded it."""
+        held = self._live.get(machine_id)
+        if held is None:
+            # One replay for all who ask at once: the lock lives as long as somebody waits for it.
+            lock = self._loading.setdefault(machine_id, asyncio.Lock())
+            async with lock:
+                held = self._live.get(machine_id) or await self._load(machine_id)
+        if not held.gone:
+            self._live.move_to_end(machine_id)
+        return held
+
+    async def perform(
+        self, machine_id: str, commands: Sequence[Command], expected_version: int | None = None
+    ) -> tuple[Outcome, ...]:
+        """Performs all of `commands` or none; they are durable before this returns.
+
+        Raises CommandError (with index and field), VersionConflict, HistoryFull, UnknownMachine, JournalConflict.
+        """
+        return (await self.advance(machine_id, commands, expected_version)).outcomes
+
+    async def advance(
+        self, machine_id: str, commands: Sequence[Command], expected_version: int | None = None
+    ) -> Performed:
+        """Does what `perform` does, and tells where the machine stood right after it."""
+        async with self._holding(machine_id) as held:
+            session = held.session
+            before = _standing(session)
+            if expected_version is not None and expected_version != before.version:
+                raise VersionConflict(expected_version, before.version)
+            if before.version + len(commands) > self._history_maximum:
+                raise HistoryFull(self._history_maximum)
+            if not commands:
+                return Performed(*before, session.machine.time_ns, ())
+            async with self._or_forget(held):
+                performed, entries = await self._in_thread(lambda: _perform(session, commands))
+                await asyncio.wrap_future(self._journal.append(machine_id, before, entries))
+        self.commands_performed += len(commands)
+        return performed
+
+    async def go_to(self, machine_id: str, version: int) -> Held:
+        """Steps the machine back or forward in its history. Raises CommandError for a version that is not in it."""
+        async with self._holding(machine_id) as held:
+            before = _standing(held.session)
+            async with self._or_forget(held):
+                await self._in_thread(lambda: held.session.go_to(version))
+                after = _standing(held.session)
+                if after != before:
+                    await asyncio.wrap_future(self._journal.stand(machine_id, before, after))
+            return held
+
+    async def look(self, machine_id: str, question: Callable[[Session], T]) -> T:
+        """What `question` finds in the machine's session, asked in a thread while nobody moves it. It may only read."""
+        async with self._holding(machine_id) as held:
+            return await self._in_thread(lambda: question(held.session))
+
+    async def delete(self, machine_id: str) -> None:
+        """Forgets the machine for good. Raises UnknownMachine."""
+        async with self._holding(machine_id) as held:
+            try:
+                await asyncio.wrap_future(self._journal.delete(machine_id))
+            finally:
+                self._forget(held)
+
+    # --- the cache ---------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _holding(self, machine_id: str) -> AsyncIterator[Held]:
+        """The machine, locked: one that left the cache while we waited for it is fetched again."""
+        while True:
+            held = await self.get(machine_id)
+            async with held.lock:
+                if not held.gone:
+                    yield held
+                    return
+
+    @asynccontextmanager
+    async def _or_forget(self, held: Held) -> AsyncIterator[None]:
+        """Whatever goes wrong inside may have left the machine ahead of its journal: then it is replayed next time.
+
+        A CommandError has not: the session has put itself back.
+        """
+        try:
+            yield
+        except CommandError:
+            raise
+        except BaseException:
+            self._forget(held)
+            raise
+
+    async def _load(self, machine_id: str) -> Held:
+        recorded = await anyio.to_thread.run_sync(self._journal.read, machine_id)
+        if recorded is None:
+            raise UnknownMachine(machine_id)
+        session = await self._in_thread(lambda: _replay(recorded))
+        held = Held(machine_id, session, recorded.created)
+        self._keep(held)
+        return held
+
+    def _keep(self, held: Held) -> None:
+        """Puts a machine into the cache, and the idle ones that were used longest ago out of it."""
+        self._live[held.id] = held
+        spare = len(self._live) - self._live_maximum
+        if spare > 0:
+            idle = [old for old in self._live.values() if old is not held and not old.lock.locked()]
+            for old in idle[:spare]:
+                self._forget(old)
+
+    def _forget(self, held: Held) -> None:
+        held.gone = True
+        if self._live.get(held.id) is held:
+            del self._live[held.id]
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+
+def _standing(session: Session) -> Standing:
+    return Standing(session.version, session.chain)
+
+
+def _perform(session: Session, commands: Sequence[Command]) -> tuple[Performed, list[Entry]]:
+    """Performs all or none; gives what to answer, and what the journal must keep."""
+    first = session.version + 1
+    outcomes = session.perform_all(commands)
+    entries = [
+        Entry(version, command_to_json(command), session.chain_at(version))
+        for version, command in enumerate(commands, first)
+    ]
+    return Performed(session.version, session.chain, session.machine.time_ns, tuple(outcomes)), entries
+
+
+def _replay(recorded: Recorded) -> Session:
+    """The session that the journal tells. Raises ReplayDiffers at the first result that is not the recorded one."""
+    try:
+        session = Session(config_from_json(recorded.config))
+    except ValidationError:
+        raise ReplayDiffers(0, recorded) from None
+    for entry in recorded.entries:
+        try:
+            session.perform(command_from_json(entry.command))
+        except (CommandError, ValidationError):
+            raise ReplayDiffers(entry.version, recorded) from None
+        if session.chain != entry.chain:
+            raise ReplayDiffers(entry.version, recorded)
+    session.go_to(recorded.standing.version)
+    if session.chain != recorded.standing.chain:
+        raise ReplayDiffers(recorded.standing.version, recorded)
+    return session

@@ -1,0 +1,83 @@
+"""The composition root: settings in, the application out. Everything that lives as long as the server is made here."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+
+from app import problems
+from app.api import health, machines, proc, trace, views
+from app.api.describe import describe
+from app.machines import Machines
+from app.metrics import Metrics
+from app.middleware import CrossOriginGuard, DeclaredBodyLimit, RequestMetrics, SecurityHeaders
+from app.settings import Settings
+from app.store.journal import Journal
+from engine.machine import ENGINE_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+API_PREFIX: Final = "/api/v1"
+_DESCRIPTION: Final = (
+    "A simulated 32-bit Linux machine: its memory, from malloc to the page frames, one command at a time."
+)
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application. Without `settings`, they come from the environment (PAGEWALK_…)."""
+    settings = settings or Settings()
+    metrics = Metrics()
+    app = FastAPI(
+        title="Pagewalk",
+        version=ENGINE_VERSION,
+        description=_DESCRIPTION,
+        openapi_url=f"{API_PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        middleware=[
+            Middleware(RequestMetrics, metrics=metrics),
+            Middleware(SecurityHeaders),
+            Middleware(CrossOriginGuard, trusted=settings.trusted_origins),
+            Middleware(DeclaredBodyLimit, limit=settings.body_limit),
+            Middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_limit),
+        ],
+    )
+    app.state.settings = settings
+    app.state.metrics = metrics
+    problems.install(app)
+    api = APIRouter(prefix=API_PREFIX)
+    for part in (machines, views, proc, trace):
+        api.include_router(part.router)
+    app.include_router(api)
+    app.include_router(health.router)
+    describe(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Opens the journal, and closes it after the last request. Refuses to start beside another server."""
+    settings: Settings = app.state.settings
+    journal = Journal(settings.data, settings.durability)
+    try:
+        app.state.machines = Machines(
+            journal,
+            live=settings.live_machines,
+            history=settings.history_limit,
+            threads=settings.engine_threads,
+        )
+        app.state.metrics.watch(app.state.machines, journal)
+        log.info("started", data=str(settings.data), engine=ENGINE_VERSION, sqlite=sqlite3.sqlite_version)
+        yield
+    finally:
+        journal.close()

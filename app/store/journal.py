@@ -1,0 +1,215 @@
+"""The journal: every machine's configuration and commands, in one SQLite file that one process writes.
+
+SQLite before 3.51.3 can corrupt a write-ahead log that two connections write at the same moment, so there is one writing
+connection, in one thread, and a lock on the folder refuses a second process. Readers may only query.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import create_engine, delete, event, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import StaticPool
+
+from app.store import schema
+from app.store.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine
+
+FILE_NAME: Final = "journal.sqlite3"
+LOCK_NAME: Final = "journal.lock"
+_BUSY_MS: Final = 5000
+_SYNCHRONOUS: Final = {"strict": "FULL", "relaxed": "NORMAL"}
+
+
+class JournalInUse(RuntimeError):
+    """Another process has this journal open: Pagewalk runs as one process for each data folder."""
+
+
+class JournalFormat(RuntimeError):
+    """The file was written by another version of Pagewalk, whose tables differ."""
+
+
+class JournalConflict(Exception):
+    """The machine does not stand where the writer thought: somebody else was first. Nothing was written."""
+
+
+class Standing(NamedTuple):
+    """Where a machine stands: after `version` commands, with the digest `chain` over what they gave."""
+
+    version: int
+    chain: str
+
+
+class Entry(NamedTuple):
+    """One command as kept: JSON, and the digest over all outcomes up to its own."""
+
+    version: int
+    command: str
+    chain: str
+
+
+class Recorded(NamedTuple):
+    """A machine as the journal has it. `standing` may lie before the last of `entries`: it was stepped back."""
+
+    config: str
+    engine_version: str
+    created: str
+    standing: Standing
+    entries: list[Entry]
+
+
+class Journal:
+    """Writes give a future that is done when they are durable; reads are for worker threads."""
+
+    def __init__(self, folder: Path, durability: str = "strict") -> None:
+        """Opens or makes the journal in `folder`. Raises JournalInUse, JournalFormat."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(folder)
+        url = f"sqlite:///{folder / FILE_NAME}"
+        self._writing = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        _on_connect(self._writing, f"synchronous={_SYNCHRONOUS[durability]}", begin="BEGIN IMMEDIATE")
+        self._reading = create_engine(url)
+        _on_connect(self._reading, "query_only=ON", begin="BEGIN")
+        try:
+            _make_tables(self._writing)
+        except BaseException:
+            self._release()
+            raise
+        self.writer = Writer(self._writing)
+
+    def close(self) -> None:
+        """Finishes what was submitted and lets the folder go."""
+        self.writer.close()
+        self._release()
+
+    def _release(self) -> None:
+        self._reading.dispose()
+        self._writing.dispose()
+        self._lock.close()
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def create(self, machine_id: str, config: str, engine_version: str, created: str, chain: str) -> Future[None]:
+        """A new machine, at version 0."""
+        row = {
+            "id": machine_id,
+            "config": config,
+            "engine_version": engine_version,
+            "created": created,
+            "version": 0,
+            "chain": chain,
+        }
+        return self.writer.submit(lambda connection: _do(connection, insert(schema.machines).values(row)))
+
+    def append(self, machine_id: str, before: Standing, entries: Sequence[Entry]) -> Future[None]:
+        """Adds commands after `before`, and drops what had been after it. Raises JournalConflict in the future."""
+        table = schema.commands
+        rows = [{"machine_id": machine_id, **entry._asdict()} for entry in entries]
+
+        def job(connection: Connection) -> None:
+            _move(connection, machine_id, before, Standing(entries[-1].version, entries[-1].chain))
+            later = (table.c.machine_id == machine_id) & (table.c.version > before.version)
+            connection.execute(delete(table).where(later))
+            try:
+                connection.execute(insert(table), rows)
+            except IntegrityError:
+                raise JournalConflict(machine_id) from None
+
+        return self.writer.submit(job)
+
+    def stand(self, machine_id: str, before: Standing, after: Standing) -> Future[None]:
+        """Steps to another version of the kept history. Raises JournalConflict in the future."""
+        table = schema.commands
+
+        def job(connection: Connection) -> None:
+            kept = select(table.c.chain).where(table.c.machine_id == machine_id, table.c.version == after.version)
+            if after.version and connection.scalar(kept) != after.chain:
+                raise JournalConflict(machine_id)
+            _move(connection, machine_id, before, after)
+
+        return self.writer.submit(job)
+
+    def delete(self, machine_id: str) -> Future[None]:
+        """Forgets a machine and its commands."""
+        rows = delete(schema.machines).where(schema.machines.c.id == machine_id)
+        return self.writer.submit(lambda connection: _do(connection, rows))
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def read(self, machine_id: str) -> Recorded | None:
+        """All that is kept of a machine, as of one moment; None when there is no such machine."""
+        machines, commands = schema.machines, schema.commands
+        with self._reading.begin() as connection:
+            row = connection.execute(select(machines).where(machines.c.id == machine_id)).one_or_none()
+            if row is None:
+                return None
+            rows = connection.execute(
+                select(commands.c.version, commands.c.command, commands.c.chain)
+                .where(commands.c.machine_id == machine_id)
+                .order_by(commands.c.version)
+            )
+            entries = [Entry(*entry) for entry in rows]
+        return Recorded(row.config, row.engine_version, row.created, Standing(row.version, row.chain), entries)
+
+
+def _do(connection: Connection, statement: Any) -> None:
+    connection.execute(statement)
+
+
+def _move(connection: Connection, machine_id: str, before: Standing, after: Standing) -> None:
+    """Compare and swap: only who knows where the machine stands, and by which history, may move it."""
+    table = schema.machines
+    here = (table.c.id == machine_id) & (table.c.version == before.version) & (table.c.chain == before.chain)
+    moved = connection.execute(update(table).where(here).values(version=after.version, chain=after.chain))
+    if moved.rowcount != 1:
+        raise JournalConflict(machine_id)
+
+
+def _lock(folder: Path) -> Any:
+    """The open lock file. It is let go by the kernel when the process ends, however it ends."""
+    file = (folder / LOCK_NAME).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise JournalInUse(
+            f"{folder} is in use by another server; Pagewalk runs as one process (no --workers) for each data folder"
+        ) from None
+    return file
+
+
+def _on_connect(engine: Engine, pragma: str, *, begin: str) -> None:
+    """Sets each new connection up, and makes every transaction a real one from its first statement."""
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for setting in (
+            "journal_mode=WAL",
+            f"busy_timeout={_BUSY_MS}",
+            "foreign_keys=ON",
+            "trusted_schema=OFF",
+            pragma,
+        ):
+            connection.execute(f"PRAGMA {setting}")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def _make_tables(engine: Engine) -> None:
+    with engine.begin() as connection:
+        found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        if found not in (0, schema.SCHEMA_VERSION):
+            raise JournalFormat(f"the journal has format {found}; this Pagewalk writes {schema.SCHEMA_VERSION}")
+        schema.metadata.create_all(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version={schema.SCHEMA_VERSION}")

@@ -1,0 +1,36 @@
+"""The journal's tables: machines, and the commands that each was given."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, Text
+
+SCHEMA_VERSION: Final = 1
+"""Kept in the file's user_version; a file of another version is refused, never guessed at."""
+
+metadata: Final = MetaData()
+
+machines: Final = Table(
+    "machines",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("config", Text, nullable=False),
+    Column("engine_version", String(16), nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("chain", String(64), nullable=False),
+    sqlite_with_rowid=False,
+)
+"""`version` is where the machine stands: commands after it were stepped back over. `chain` is the digest there."""
+
+commands: Final = Table(
+    "commands",
+    metadata,
+    Column("machine_id", String(32), ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("command", Text, nullable=False),
+    Column("chain", String(64), nullable=False),
+    sqlite_with_rowid=False,
+)
+"""`version` counts from 1. The key refuses a second writer of the same version; `chain` digests all outcomes so far."""
