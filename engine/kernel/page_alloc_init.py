@@ -7,11 +7,15 @@ Left out: more than one CPU, khugepaged's wish for a larger min_free_kbytes (tra
 from __future__ import annotations
 
 from math import isqrt
-from typing import Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from engine.kernel.gfp import MAX_NR_ZONES, ZoneType
 from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE
 from engine.kernel.mmzone import Pglist, Watermark, Zone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 SWAP_CLUSTER_MAX: Final = 32
 _KB_PER_PAGE: Final = PAGE_SIZE >> 10
@@ -157,6 +161,11 @@ def watermark_scale_factor_sysctl_handler(pgdat: Pglist, factor: int) -> None:
     setup_per_zone_wmarks(pgdat)
 
 
+def watermark_boost_factor_sysctl(pgdat: Pglist, factor: int) -> None:
+    """vm.watermark_boost_factor, in hundredths of a percent of the high watermark; 0: marks are never boosted."""
+    pgdat.watermark_boost_factor = factor
+
+
 def lowmem_reserve_ratio_sysctl_handler(pgdat: Pglist, ratios: tuple[int, int, int, int]) -> None:
     """vm.lowmem_reserve_ratio, by ZoneType; below 1: no reserve."""
     pgdat.lowmem_reserve_ratio[:] = [ratio if ratio >= 1 else 0 for ratio in ratios]
@@ -168,3 +177,13 @@ def percpu_pagelist_high_fraction_sysctl_handler(pgdat: Pglist, fraction: int) -
     pgdat.percpu_pagelist_high_fraction = fraction
     for zone in pgdat.populated_zones():
         zone_set_pageset_high_and_batch(zone)
+
+
+ZONE_SYSCTLS: Final[Mapping[str, Callable[[Pglist, int], None]]] = MappingProxyType(
+    {
+        "min_free_kbytes": min_free_kbytes_sysctl_handler,
+        "watermark_boost_factor": watermark_boost_factor_sysctl,
+        "watermark_scale_factor": watermark_scale_factor_sysctl_handler,
+    }
+)
+"""What the settings of one number under /proc/sys/vm do to the zones."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.kernel.errno import Errno, ErrorNumber
+from engine.kernel.page_alloc_init import ZONE_SYSCTLS
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
@@ -52,6 +53,7 @@ class Sysctl:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.values = {name: setting.default for name, setting in SETTINGS.items()}
+        self.values["min_free_kbytes"] = kernel.boot.zones[0].zone_pgdat.min_free_kbytes
 
     def __getitem__(self, name: str) -> int:
         return self.values[name]
@@ -64,3 +66,6 @@ class Sysctl:
         if not setting.least <= value <= setting.most:
             raise Errno(ErrorNumber.EINVAL)
         self.values[name] = value
+        handler = ZONE_SYSCTLS.get(name)
+        if handler is not None:
+            handler(self.kernel.page_alloc.pgdat, value)
