@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT: Final = Path(__file__).parents[1]
-PUBLIC: Final = frozenset("machine config commands events trace views session outcome kernel_program".split())
-"""What `app` may use of `engine`."""
+PUBLIC: Final = frozenset("machine config commands events image outcome trace views session kernel_program".split())
+"""What `app` may use of `engine`: what a machine is made from, what it is told, and what it tells."""
 CLOCKS_CHANCE_AND_FILES: Final = frozenset(
     "asyncio builtins calendar ctypes datetime fileinput glob io logging mmap multiprocessing os pathlib random secrets"
     " shutil signal socket sqlite3 subprocess tempfile threading time urllib uuid".split()
