@@ -41,7 +41,7 @@ class Entry:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.table: dict[int, Callable[..., int]] = {
-            SystemCallNumber.BRK: kernel.mmap.sys_brk,
+            SystemCallNumber.BRK: kernel.brk.sys_brk,
             SystemCallNumber.MUNMAP: kernel.mmap.sys_munmap,
             SystemCallNumber.MMAP2: kernel.mmap.ksys_mmap_pgoff,
             SystemCallNumber.MPROTECT: kernel.mprotect.sys_mprotect,

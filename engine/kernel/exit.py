@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from engine.events.machine import ProcessExit
 from engine.kernel.fork import THREAD_SIZE_ORDER
-from engine.kernel.mm_types import TASK_SIZE
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
@@ -31,7 +30,6 @@ class Exit:
         """exit_mm() and release_task(), for a task that may be half made."""
         kernel, mm = self.kernel, task.mm
         kernel.mmap.exit_mmap(mm)
-        kernel.memory.unmap_region(mm, 0, TASK_SIZE, 0, 0)
         if kernel.current is task:
             kernel.leave_address_space()
         kernel.page_alloc.free_pages(kernel.page_alloc.mem_map[mm.pgd], 0)

@@ -61,7 +61,7 @@ class Fault:
         vma = kernel.current.mm.find_vma(address)
         if vma is None:
             raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_MAPERR, address)
-        if vma.vm_start > address and not (vma.vm_flags & VM_GROWSDOWN and kernel.mmap.expand_stack(vma, address)):
+        if vma.vm_start > address and not (vma.vm_flags & VM_GROWSDOWN and kernel.stack.expand_stack(vma, address)):
             raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_MAPERR, address)
         if access_error(error_code, vma):
             raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_ACCERR, address)

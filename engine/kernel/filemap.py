@@ -121,6 +121,15 @@ class Filemap:
                 for page in inode.i_mapping.pages.values():
                     self._write_page(inode, page)
 
+    def fsync_range(self, inode: Inode, first: int, last: int) -> None:
+        """vfs_fsync_range(): the dirty pages [first, last) of a file on the disk are written."""
+        if inode.fs is not FileSystem.EXT4:
+            return
+        for index in range(first, last):
+            page = inode.i_mapping.pages.get(index)
+            if page is not None:
+                self._write_page(inode, page)
+
     def _write_page(self, inode: Inode, page: Page) -> None:
         if not page.flags & PG_DIRTY:
             return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.clock import COSTS
 from engine.events.machine import ProcessFork
+from engine.kernel.accounting import vm_stat_account
 from engine.kernel.errno import Errno, ErrorNumber
 from engine.kernel.gfp import GFP_KERNEL
 from engine.kernel.mm_types import (
@@ -96,8 +97,7 @@ class Fork:
         _copy_layout(mm, old)
         for source in old:
             if source.vm_flags & VM_DONTCOPY:
-                kernel_pages = -source.pages
-                self.kernel.mmap.vm_stat_account(mm, source.vm_flags, kernel_pages)
+                vm_stat_account(mm, source.vm_flags, -source.pages)
                 continue
             if source.vm_flags & VM_ACCOUNT:
                 self.kernel.mmap.security_vm_enough_memory(mm, source.pages)
@@ -113,7 +113,7 @@ class Fork:
             kernel.rmap.anon_vma_fork(copy, source)
         mm.vmas.append(copy)
         mm.ends.append(copy.vm_end)
-        kernel.mmap.vma_link_file(copy)
+        kernel.vma.vma_link_file(copy)
         if not source.vm_flags & VM_WIPEONFORK and not kernel.memory.copy_page_range(copy, source):
             raise Errno(ErrorNumber.ENOMEM)
 

@@ -76,7 +76,7 @@ class AddressSpace:
 class Inode:
     """inode: one file. `i_size` in bytes."""
 
-    __slots__ = ("content", "fs", "i_ino", "i_mapping", "i_size", "path", "resident")
+    __slots__ = ("content", "fs", "i_ino", "i_mapping", "i_size", "path", "promised", "resident")
 
     def __init__(self, path: str, fs: FileSystem, size: int, content: FileContent, *, resident: bool, ino: int) -> None:
         self.path = path
@@ -86,6 +86,8 @@ class Inode:
         self.content = content
         self.resident = resident
         """The file was read before the session began: a page that is not yet in `pages` costs no disk access."""
+        self.promised = 0
+        """Pages of shared anonymous memory that were promised when it was made (the size that shmem_acct_size() charged)."""
         self.i_mapping = AddressSpace(self)
 
 

@@ -15,6 +15,7 @@ from engine.hardware.segmentation import DESCRIPTOR_SIZE, Descriptor, encode
 from engine.kernel.advice import Advice
 from engine.kernel.binfmt_elf import BinfmtElf
 from engine.kernel.boot import BootMemory, boot_memory
+from engine.kernel.brk import Brk
 from engine.kernel.entry import Entry
 from engine.kernel.exit import Exit
 from engine.kernel.fault import Fault
@@ -35,9 +36,11 @@ from engine.kernel.page_alloc import PageAllocator
 from engine.kernel.rmap import Rmap
 from engine.kernel.shmem import Shmem
 from engine.kernel.slub import Slub
+from engine.kernel.stack import Stack
 from engine.kernel.swap import Swap
 from engine.kernel.swapfile import Swapfile
 from engine.kernel.sysctl import Sysctl
+from engine.kernel.vma import Vma
 from engine.kernel.vmscan import Vmscan
 from engine.kernel.vmstat import Vmstat
 from engine.trace import Trace
@@ -93,7 +96,10 @@ class Kernel:
         self.mm_fault = MmFault(self)
         self.gup = Gup(self)
         self.advice = Advice(self)
+        self.vma = Vma(self)
         self.mmap = Mmap(self)
+        self.brk = Brk(self)
+        self.stack = Stack(self)
         self.mprotect = Mprotect(self)
         self.mremap = Mremap(self)
         self.madvise = Madvise(self)

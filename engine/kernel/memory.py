@@ -222,19 +222,29 @@ class Memory:
         alone = page is not None and page.flags & PG_ANON and page.flags & PG_ANON_EXCLUSIVE
         return changed | PTE_RW if alone else changed
 
-    def move_page_tables(self, vma: VmArea, old: int, new_vma: VmArea, new: int, length: int) -> None:
-        """mm/mremap.c: move_page_tables(): the pages keep their frames and get another address."""
-        mm = vma.vm_mm
+    def move_page_tables(self, vma: VmArea, old: int, new_vma: VmArea, new: int, length: int) -> int:
+        """mm/mremap.c: move_page_tables(): the pages keep their frames and get another address.
+
+        Gives the bytes that it came to: less than `length` where there was no memory for a table at the new place.
+        """
+        mm, done = vma.vm_mm, 0
+        while done < length:
+            here = min(length - done, _to_next_table(old + done), _to_next_table(new + done))
+            if self.table(mm, old + done) is not None:
+                if self.pte_alloc(mm, new + done) is None:
+                    break
+                self._move_ptes(mm, old + done, new + done, here)
+            done += here
+        self.flush_tlb_mm(mm)
+        return done
+
+    def _move_ptes(self, mm: Mm, old: int, new: int, length: int) -> None:
+        """move_ptes(): `length` bytes, within one table at either end."""
         for offset in range(0, length, PAGE_SIZE):
             entry = self.pte(mm, old + offset)
-            if not entry:
-                continue
-            self.set_pte(mm, old + offset, 0)
-            if self.pte_alloc(mm, new + offset) is None:
-                self.kernel.oom_kill.pagefault_out_of_memory()
-                return
-            self.set_pte(mm, new + offset, entry)
-        self.flush_tlb_mm(mm)
+            if entry:
+                self.set_pte(mm, old + offset, 0)
+                self.set_pte(mm, new + offset, entry)
 
     # --- fork --------------------------------------------------------------------------------------------------------
 
@@ -284,3 +294,8 @@ class Memory:
         if child.vm_flags & VM_SHARED:
             copied &= ~PTE_DIRTY
         return entry, copied
+
+
+def _to_next_table(address: int) -> int:
+    """Bytes from `address` to where the next page table's part begins."""
+    return PMD_SIZE - address % PMD_SIZE

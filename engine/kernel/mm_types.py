@@ -45,6 +45,9 @@ VM_NORESERVE: Final = 0x200000
 VM_WIPEONFORK: Final = 0x2000000
 VM_DONTDUMP: Final = 0x4000000
 VM_MIXEDMAP: Final = 0x10000000
+VM_SPECIAL: Final = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP
+"""Regions with pages that are not ordinary memory: never merged, never locked."""
+VM_LOCKED_CLEAR_MASK: Final = ~(VM_LOCKED | VM_LOCKONFAULT)
 VM_ACCESS_FLAGS: Final = VM_READ | VM_WRITE | VM_EXEC
 VM_STACK_FLAGS: Final = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_GROWSDOWN | VM_ACCOUNT
 VM_DATA_DEFAULT_FLAGS: Final = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
@@ -187,6 +190,22 @@ class Mm:
         """find_vma(): the first region that ends above `address`; it need not contain it. None if there is none."""
         at = bisect_right(self.ends, address)
         return self.vmas[at] if at < len(self.vmas) else None
+
+    def find_vma_index(self, address: int) -> int:
+        """The place in `vmas` of find_vma(address); len(vmas) if there is none."""
+        return bisect_right(self.ends, address)
+
+    def find_vma_intersection(self, start: int, end: int) -> VmArea | None:
+        """find_vma_intersection(): the first region that reaches into [start, end), else None."""
+        vma = self.find_vma(start)
+        return vma if vma is not None and vma.vm_start < end else None
+
+    def region_before(self, address: int) -> VmArea | None:
+        """The last region that begins below `address`: the one that holds it in its middle, or the one before."""
+        at = bisect_right(self.ends, address)
+        if at < len(self.vmas) and self.vmas[at].vm_start < address:
+            return self.vmas[at]
+        return self.vmas[at - 1] if at else None
 
     def vma_lookup(self, address: int) -> VmArea | None:
         """vma_lookup(): the region that contains `address`, else None."""
