@@ -11,8 +11,7 @@ import typer
 from rich.console import Console
 
 from app.programs import ProgramError
-from app.replay import MACHINES
-from app.replay import replay as replay_groups
+from app.replay import MACHINES, replay as replay_groups
 from app.run import perform_program, print_steps
 from engine.config import PRESETS, ConfigError
 

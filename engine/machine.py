@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.clock import Clock
-from engine.commands import Command
 from engine.digest import state_digest
 from engine.events.machine import SignalDelivered
 from engine.invariants import check
@@ -20,6 +19,7 @@ from engine.program import start_libc
 from engine.trace import Trace
 
 if TYPE_CHECKING:
+    from engine.commands import Command
     from engine.config import MachineConfig
     from engine.hardware.cpu import Cpu
 

@@ -11,7 +11,6 @@ after a slow access and vanishes whenever anything about the page changes. Hot c
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from engine.hardware.faults import GeneralProtection, PageFault
@@ -21,6 +20,8 @@ from engine.hardware.segmentation import Descriptor, linear_address, load_segmen
 from engine.hardware.tlb import FlushReason, Tlb
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.clock import Clock
 
 _OFFSET: Final = FRAME_SIZE - 1

@@ -9,7 +9,7 @@ from engine.kernel.errno import ErrorNumber
 from engine.outcome import Outcome, returned
 
 if TYPE_CHECKING:
-    from engine.commands import Calloc, Free, Mallinfo, Mallopt, Malloc, Memalign, Realloc, Sbrk, Trim, Usable
+    from engine.commands import Calloc, Free, Mallinfo, Malloc, Mallopt, Memalign, Realloc, Sbrk, Trim, Usable
     from engine.machine import Machine
     from engine.process import Process
 
