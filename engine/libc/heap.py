@@ -86,6 +86,12 @@ class Heap:
         twin.unistd = copy(self.unistd)
         return twin
 
+    def rebind(self, cpu: CpuPort, trace: Trace) -> None:
+        """Works through `cpu` from now on."""
+        self.cpu = self.unistd.cpu = cpu
+        self.trace = self.unistd.trace = trace
+        self.load32, self.store32 = cpu.load32, cpu.store32
+
     def ptmalloc_init(self) -> None:
         """ptmalloc_init() and malloc_init_state(): empty bins, and mp_ as the linker initialised it."""
         self.initialized = True

@@ -79,6 +79,12 @@ class Libc:
         child.heap = self.heap.copy()
         return child
 
+    def shadow(self, cpu: CpuPort, trace: Trace) -> Libc:
+        """The same allocator on another processor: what it does there is not done here. For dry runs."""
+        twin = self.forked()
+        twin.heap.rebind(cpu, trace)
+        return twin
+
     @property
     def errno(self) -> int:
         """The last error's number."""

@@ -1,0 +1,328 @@
+"""`pagewalk bench`: the engine's speed, as ratios within one run.
+
+Every mark compares two things measured in turn, several rounds of each, by CPU time; the median of the rounds' ratios is
+told. Absolute times differ from machine to machine and from minute to minute; the ratios hardly do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import pickle
+import tracemalloc
+from array import array
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+from time import process_time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.commands import Free, Malloc, Read32, Realloc, Touch
+from engine.config import PRESETS, MachineConfig
+from engine.kernel_program import KernelMachine
+from engine.machine import Machine
+from engine.session import Session
+
+if TYPE_CHECKING:
+    from engine.commands import Command
+
+ROUNDS: Final = 5
+OPERATIONS: Final = 20_000
+_BASE: Final = replace(PRESETS["256mb"], null_slots=True)
+_MULTIPLIER: Final = 6364136223846793005
+_INCREMENT: Final = 1442695040888963407
+
+
+class Mark(NamedTuple):
+    """One line of the table. `at_most`: the ratio must not be above the mark; else not below."""
+
+    what: str
+    ratio: float
+    mark: float
+    at_most: bool
+    unit: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the mark is met."""
+        return self.ratio <= self.mark if self.at_most else self.ratio >= self.mark
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU seconds that `work` takes, with the collector quiet."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = process_time()
+        work()
+        return process_time() - before
+    finally:
+        gc.enable()
+
+
+def ratio(first: Callable[[], Callable[[], object]], second: Callable[[], Callable[[], object]]) -> float:
+    """The median of first ÷ second in time. Each is a maker of the work, called afresh every round."""
+    return median(seconds(first()) / seconds(second()) for _ in range(ROUNDS))
+
+
+def program(live: int, operations: int) -> list[Command]:
+    """Random malloc, free and realloc with some `live` blocks, the same on every machine: sizes as real programs have them."""
+    state, blocks = 1, 0
+    commands: list[Command] = []
+    sizes: dict[int, int] = {}
+    while len(commands) < operations + live:
+        state = state * _MULTIPLIER + _INCREMENT & (1 << 64) - 1
+        slot, kind, size = state >> 33 & 0xFFFFFF, state >> 57 & 15, state >> 20 & 0xFF
+        slot %= live
+        name = f"s{slot}"
+        if slot not in sizes:
+            size = size if kind else size * 16
+            sizes[slot] = size
+            blocks += 1
+            commands.append(Malloc(as_=name, size=size))
+        elif kind < 2:
+            commands.append(Realloc(as_=name, size=size + 8))
+        else:
+            del sizes[slot]
+            commands.append(Free(ptr=name))
+    return commands
+
+
+def _run_engine(commands: list[Command], *, trace: bool = True, warm: int = 0) -> Callable[[], object]:
+    machine = Machine(_BASE)
+    machine.trace.on = trace
+    perform = machine.perform
+    for command in commands[:warm]:
+        perform(command)
+    rest = commands[warm:]
+
+    def work() -> None:
+        for command in rest:
+            perform(command)
+
+    return work
+
+
+def _run_glibc(commands: list[Command]) -> Callable[[], object]:
+    """The same commands by the host's glibc, called through ctypes."""
+    libc = ctypes.CDLL(None)
+    malloc, free, realloc = libc.malloc, libc.free, libc.realloc
+    malloc.restype = realloc.restype = ctypes.c_void_p
+    malloc.argtypes, free.argtypes, realloc.argtypes = (
+        [ctypes.c_size_t],
+        [ctypes.c_void_p],
+        [ctypes.c_void_p, ctypes.c_size_t],
+    )
+    slots: dict[str, int | None] = {}
+
+    def work() -> None:
+        for command in commands:
+            if type(command) is Malloc:
+                slots[command.as_] = malloc(command.size)
+            elif type(command) is Free:
+                free(slots[command.ptr])  # type: ignore[index]
+            elif type(command) is Realloc:
+                slots[command.as_] = realloc(slots.get(command.as_), command.size)
+
+    return work
+
+
+def against_glibc() -> Mark:
+    """The whole engine, events on, against glibc through ctypes."""
+    commands = program(1000, OPERATIONS)
+    found = 1 / ratio(lambda: _run_engine(commands), lambda: _run_glibc(commands))
+    return Mark("engine ÷ glibc through ctypes, operations a second", found, 0.10, at_most=False)
+
+
+def with_many_blocks() -> Mark:
+    """50,000 live blocks against 100."""
+    few, many = program(100, OPERATIONS), program(50_000, OPERATIONS + 50_000)
+    warm = len(many) - OPERATIONS
+    found = 1 / ratio(lambda: _run_engine(many, warm=warm), lambda: _run_engine(few, warm=100))
+    return Mark("50,000 live blocks ÷ 100, operations a second", found, 0.85, at_most=False)
+
+
+def with_recording() -> Mark:
+    """The trace recorded against not recorded."""
+    commands = program(1000, OPERATIONS)
+    found = 1 / ratio(lambda: _run_engine(commands), lambda: _run_engine(commands, trace=False))
+    return Mark("events recorded ÷ not recorded, operations a second", found, 0.85, at_most=False)
+
+
+def tlb_hit() -> Mark:
+    """A load that hits the TLB against a bare array index."""
+    machine = Machine(_BASE)
+    address = machine.perform(Malloc(as_="a", size=4096)).ret
+    assert address is not None
+    machine.perform(Touch(ptr=address, length=4096))
+    words = array("I", bytes(4096))
+
+    def loads() -> Callable[[], object]:
+        load32 = machine.cpu.load32
+        addresses = list(range(address, address + 4000, 4)) * 100
+
+        def work() -> None:
+            for at in addresses:
+                load32(at)
+
+        return work
+
+    def indices() -> Callable[[], object]:
+        index = words.__getitem__
+        addresses = list(range(1000)) * 100
+
+        def work() -> None:
+            for at in addresses:
+                index(at)
+
+        return work
+
+    return Mark("a load that hits the TLB ÷ a bare array index, time", ratio(loads, indices), 4, at_most=True)
+
+
+def step_back() -> Mark:
+    """One step back in a session of 10,000 commands against one forward."""
+    session = Session(_BASE)
+    for command in program(1000, 9_000):
+        session.perform(command)
+    steps = 40
+
+    def back() -> Callable[[], object]:
+        session.go_to(len(session.commands))
+
+        def work() -> None:
+            for _ in range(steps):
+                session.go_to(session.version - 1)
+
+        return work
+
+    def forward() -> Callable[[], object]:
+        machine = Machine(_BASE)
+        commands = program(1000, 9_000)
+        for command in commands[:-2000]:
+            machine.perform(command)
+        rest = commands[-2000:]
+
+        def work() -> None:
+            for command in rest:
+                machine.perform(command)
+
+        return work
+
+    found = ratio(back, forward) / steps * 2000
+    return Mark("stepping back one command of 10,000 ÷ a forward command, time", found, 20, at_most=True)
+
+
+def boot() -> tuple[Mark, Mark]:
+    """Booting 4 GB against 16 MB."""
+
+    def booting(ram_mb: int) -> Callable[[], Callable[[], object]]:
+        config = MachineConfig(ram_mb=ram_mb)
+        return lambda: lambda: [Machine(config) for _ in range(10)]
+
+    large = median(seconds(booting(4096)()) for _ in range(ROUNDS)) / 10 * 1000
+    found = ratio(booting(4096), booting(16))
+    return (
+        Mark("booting 4 GB ÷ booting 16 MB, time", found, 10, at_most=True),
+        Mark("booting 4 GB, milliseconds", large, 10, at_most=True, unit="ms"),
+    )
+
+
+def idle_memory() -> Mark:
+    """Host memory of a session after 50 commands."""
+    Session(PRESETS["64mb"])
+    gc.collect()
+    tracemalloc.start()
+    sessions = [Session(PRESETS["64mb"]) for _ in range(8)]
+    for session in sessions:
+        for command in program(20, 30)[:50]:
+            session.perform(command)
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0] / len(sessions) / 1024
+    tracemalloc.stop()
+    return Mark("host memory of an idle session after 50 commands, KB", held, 150, at_most=True, unit="KB")
+
+
+def page_allocator() -> tuple[Mark, Mark]:
+    """An order-0 pair on 4 GB against 16 MB, and mixed orders against order 0."""
+
+    def pairs(ram_mb: int, orders: tuple[int, ...]) -> Callable[[], Callable[[], object]]:
+        def make() -> Callable[[], object]:
+            machine = KernelMachine.boot(ram_mb)
+
+            def work() -> None:
+                for turn in range(4000):
+                    machine.alloc(turn, orders[turn % len(orders)])
+                    machine.free(turn)
+
+            return work
+
+        return make
+
+    return (
+        Mark("an order-0 pair on 4 GB ÷ on 16 MB, time", ratio(pairs(4096, (0,)), pairs(16, (0,))), 1.5, at_most=True),
+        Mark(
+            "a pair of mixed orders (0 to 5) ÷ of order 0, time",
+            ratio(pairs(256, (0, 1, 2, 3, 4, 5)), pairs(256, (0,))),
+            20,
+            at_most=True,
+        ),
+    )
+
+
+def loads_through_commands() -> Mark:
+    """A read32 command against an empty loop turn: what a grader's check costs."""
+    machine = Machine(_BASE)
+    machine.perform(Malloc(as_="a", size=4096))
+    command = Read32(ptr="a")
+
+    def reads() -> Callable[[], object]:
+        def work() -> None:
+            for _ in range(20_000):
+                machine.perform(command)
+
+        return work
+
+    def empty() -> Callable[[], object]:
+        def work() -> None:
+            for _ in range(20_000):
+                pass
+
+        return work
+
+    return Mark("a read32 command ÷ a turn of an empty loop, time", ratio(reads, empty), 400, at_most=True)
+
+
+def checkpoint_size() -> Mark:
+    """A checkpoint of a machine that did 1,000 operations."""
+    machine = Machine(PRESETS["64mb"])
+    for command in program(100, 900):
+        machine.perform(command)
+    size = len(pickle.dumps(machine, pickle.HIGHEST_PROTOCOL)) / 1024
+    return Mark("a checkpoint after 1,000 commands, KB", size, 1024, at_most=True, unit="KB")
+
+
+def main() -> None:
+    """Measures everything and prints the table."""
+    table = Table(title="Ratios of CPU time, median of five rounds")
+    for heading in ("what", "measured", "mark", ""):
+        table.add_column(heading, justify="right" if heading in ("measured", "mark") else "left")
+    marks = [
+        against_glibc(),
+        with_many_blocks(),
+        with_recording(),
+        tlb_hit(),
+        step_back(),
+        *boot(),
+        idle_memory(),
+        *page_allocator(),
+        loads_through_commands(),
+        checkpoint_size(),
+    ]
+    for mark in marks:
+        sign = "≤" if mark.at_most else "≥"
+        table.add_row(mark.what, f"{mark.ratio:.2f}", f"{sign} {mark.mark:g}", "holds" if mark.holds else "misses")
+    Console().print(table)
