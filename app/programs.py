@@ -29,6 +29,11 @@ class ProgramError(ValueError):
     def __init__(self, line: int, message: str) -> None:
         super().__init__(f"line {line + 1}: {message}")
         self.line = line
+        self.message = message
+
+    def __reduce__(self) -> tuple[type[ProgramError], tuple[int, str]]:
+        """As it crosses from one process to another."""
+        return ProgramError, (self.line, self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ class _Operands:
         return word
 
     def flags(self, at: int) -> Any:
-        words = self.words[at].split(",")
+        words = [] if self.words[at] == "none" else self.words[at].split(",")
         for word in words:
             if word not in _FLAGS:
                 raise ProgramError(self._index, f"the flag is {word!r}; it can be {', '.join(sorted(_FLAGS))}")

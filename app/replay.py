@@ -6,6 +6,7 @@ A replay reads the program, `_machine.json` and `NAME.start.json`, and nothing e
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 WARM_STACK: Final = 32 * 1024
 """Bytes of the stack, from its top, that the recorder had touched before its first operation."""
 PAGE: Final = 4096
+PAGES_PER_MB: Final = 256
+_SPANNED: Final = re.compile(r"^ +spanned +([1-9]\d*)$", re.MULTILINE)
+_START_PFN: Final = re.compile(r"^ +start_pfn: +([1-9]\d*)$", re.MULTILINE)
 MACHINES: Final = "machines.json"
 
 
@@ -126,9 +130,17 @@ def config_of(machine: dict[str, Any], start: dict[str, Any]) -> MachineConfig:
         sysctls=tuple(_sysctl(setting) for setting in machine["sysctl"]),
         image=ProgramImage(mappings=mappings, brk=int(start["brk"], 16)),
         root_fs="tmpfs",
+        firmware_pages=_firmware_pages(machine),
         null_slots=True,
         trace_capacity=0,
     )
+
+
+def _firmware_pages(machine: dict[str, Any]) -> int:
+    """RAM above the last zone's end."""
+    zoneinfo = machine["proc"]["zoneinfo"]
+    spans = zip(_SPANNED.findall(zoneinfo), _START_PFN.findall(zoneinfo), strict=True)
+    return int(machine["mem_mb"]) * PAGES_PER_MB - max(int(start) + int(spanned) for spanned, start in spans)
 
 
 def _sysctl(setting: str) -> tuple[str, int]:

@@ -43,6 +43,8 @@ class MachineConfig:
     root_fs: str = "ext4"
     """Where the program and its libraries lie: "ext4" on the disk, or "tmpfs", as after booting from an initramfs."""
 
+    firmware_pages: int = 35
+    """Pages at the top of RAM where the BIOS keeps its tables: those of QEMU's PC."""
     null_slots: bool = False
     """A slot that was never set holds NULL, as in a C program; otherwise a command that names it is refused."""
 
@@ -52,6 +54,7 @@ class MachineConfig:
         _within("disk_mb", self.disk_mb, 0, SWAP_MB_MAXIMUM)
         _within("seed", self.seed, 0, SEED_MAXIMUM)
         _within("tlb_entries", self.tlb_entries, 1, TLB_ENTRIES_MAXIMUM)
+        _within("firmware_pages", self.firmware_pages, 0, 256)
         _within("trace_capacity", self.trace_capacity, 0, 1 << 20)
         if self.root_fs not in ("ext4", "tmpfs"):
             raise ConfigError("root_fs", f"root_fs is {self.root_fs!r}; it can be 'ext4' or 'tmpfs'")

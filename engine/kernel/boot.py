@@ -33,9 +33,9 @@ class BootMemory(NamedTuple):
     """The global descriptor table, in the CPU's own variables."""
 
 
-def boot_memory(ram_mb: int) -> BootMemory:
-    """Boots a machine with `ram_mb` MB of RAM, 16 or more."""
-    found = boot_zones(ram_mb)
+def boot_memory(ram_mb: int, firmware_pages: int) -> BootMemory:
+    """Boots a machine with `ram_mb` MB of RAM, 16 or more, of which the BIOS keeps the last `firmware_pages` pages."""
+    found = boot_zones(ram_mb, firmware_pages)
     bss = found.image.bss_pfn
     return BootMemory(
         zones=found.zones,

@@ -69,7 +69,7 @@ class Kernel:
     def __init__(self, config: MachineConfig, clock: Clock, trace: Trace) -> None:
         self.clock = clock
         self.trace = trace
-        self.boot: BootMemory = boot_memory(config.ram_mb)
+        self.boot: BootMemory = boot_memory(config.ram_mb, config.firmware_pages)
         self.ram = Ram(self.boot.frames)
         self.cpu = Cpu(self.ram, clock, config.tlb_entries)
         self.vmstat = Vmstat()

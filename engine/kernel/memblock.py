@@ -138,14 +138,16 @@ class BootZones(NamedTuple):
     """First frame of the CPU's own variables."""
 
 
-def boot_zones(ram_mb: int) -> BootZones:
+def boot_zones(ram_mb: int, firmware_pages: int = ACPI_PAGES) -> BootZones:
     """The zones of a machine with `ram_mb` MB (16 or more), everything free but what is reserved for good.
+
+    `firmware_pages` is what the BIOS keeps at the top of RAM.
 
     The zones' boundaries are Linux's to the frame; what it manages too, for machines that can run Debian's kernel.
     """
     installed = ram_mb * PAGES_PER_MB
     top = min(installed, PCI_HOLE_PFN) if ram_mb >= PCI_HOLE_RAM_MB else installed
-    max_pfn = top - ACPI_PAGES
+    max_pfn = top - firmware_pages
     max_low_pfn = min(max_pfn, MAXMEM_PFN)
     pgdat = free_area_init(max_pfn, max_low_pfn)
     image = DEBIAN_686 if ram_mb >= KERNEL_AT_16MB else SMALL_KERNEL
