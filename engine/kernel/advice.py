@@ -15,7 +15,6 @@ from engine.kernel.mm_types import (
     PG_DIRTY,
     PG_LRU,
     PG_REFERENCED,
-    PG_SWAPBACKED,
     PG_SWAPCACHE,
     PG_UNEVICTABLE,
     Page,
@@ -38,6 +37,7 @@ class Advice:
     def free(self, vma: VmArea, start: int, end: int) -> None:
         """madvise_free_pte_range(): the pages may be thrown away instead of swapped, until they are written again."""
         kernel, mm = self.kernel, vma.vm_mm
+        kernel.swap.lru_add_drain()
         for _, pfn, table, first, last in kernel.memory.present_tables(mm, start, end):
             kernel.ram.written.add(pfn)
             for index in range(first, last):
@@ -53,7 +53,7 @@ class Advice:
                 if page is None or not page.flags & PG_ANON or not self._clean(page):
                     continue
                 table[index] = entry & ~(PTE_ACCESSED | PTE_DIRTY)
-                self._mark_page_lazyfree(page)
+                kernel.swap.mark_page_lazyfree(page)
         kernel.memory.flush_tlb_mm(mm)
 
     def _clean(self, page: Page) -> bool:
@@ -66,19 +66,10 @@ class Advice:
             page.flags &= ~PG_DIRTY
         return True
 
-    def _mark_page_lazyfree(self, page: Page) -> None:
-        """mark_page_lazyfree(): to the inactive file list, where reclaim finds it first."""
-        wanted = PG_LRU | PG_ANON | PG_SWAPBACKED
-        if page.flags & wanted != wanted or page.flags & (PG_SWAPCACHE | PG_UNEVICTABLE):
-            return
-        self.kernel.swap.remove(page)
-        page.flags &= ~(PG_ACTIVE | PG_REFERENCED | PG_SWAPBACKED)
-        self.kernel.swap.lru_cache_add(page)
-        self.kernel.vmstat.pglazyfree += 1
-
     def cold(self, vma: VmArea, start: int, end: int) -> None:
         """madvise_cold_or_pageout_pte_range(pageout = false): the pages are the next to be reclaimed."""
         kernel = self.kernel
+        kernel.swap.lru_add_drain()
         for page in self._private_pages(vma, start, end):
             if page.flags & PG_LRU and page.flags & PG_ACTIVE and not page.flags & PG_UNEVICTABLE:
                 kernel.swap.remove(page)
@@ -89,7 +80,8 @@ class Advice:
 
     def pageout(self, vma: VmArea, start: int, end: int) -> None:
         """madvise_cold_or_pageout_pte_range(pageout = true): the pages are reclaimed now, as far as they can be."""
-        pages = list(self._private_pages(vma, start, end))
+        self.kernel.swap.lru_add_drain()
+        pages = self._private_pages(vma, start, end)
         self.kernel.memory.flush_tlb_mm(vma.vm_mm)
         self.kernel.vmscan.reclaim_pages(pages)
 

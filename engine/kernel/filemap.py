@@ -134,6 +134,7 @@ class Filemap:
         if not page.flags & PG_DIRTY:
             return
         page.flags &= ~PG_DIRTY
+        self.kernel.rmap.page_mkclean(page)
         self.kernel.vmstat.nr_dirty -= 1
         self.kernel.clock.ns += COSTS.disk_write
 

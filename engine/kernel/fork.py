@@ -19,7 +19,7 @@ from engine.kernel.mm_types import (
     PGDIR_SHIFT,
     VM_ACCOUNT,
     VM_DONTCOPY,
-    VM_LOCKED,
+    VM_LOCKED_CLEAR_MASK,
     VM_WIPEONFORK,
     Mm,
     VmArea,
@@ -102,10 +102,11 @@ class Fork:
             if source.vm_flags & VM_ACCOUNT:
                 self.kernel.mmap.security_vm_enough_memory(mm, source.pages)
             self._dup_vma(mm, source)
+        mm.hiwater_vm, mm.hiwater_rss = mm.total_vm, mm.rss
 
     def _dup_vma(self, mm: Mm, source: VmArea) -> None:
         kernel = self.kernel
-        flags = source.vm_flags & ~VM_LOCKED
+        flags = source.vm_flags & VM_LOCKED_CLEAR_MASK
         copy = VmArea(mm, source.vm_start, source.vm_end, flags, source.vm_pgoff, source.vm_file, source.name)
         if source.vm_flags & VM_WIPEONFORK:
             copy.anon_vma = None
@@ -135,6 +136,5 @@ def _copy_layout(mm: Mm, old: Mm) -> None:
         "data_vm",
         "stack_vm",
         "exec_vm",
-        "hiwater_vm",
     ):
         setattr(mm, field, getattr(old, field))

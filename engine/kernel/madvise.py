@@ -127,6 +127,7 @@ class Madvise:
             raise Errno(ErrorNumber.EINVAL)
         match advice:
             case Behavior.DONTNEED:
+                self.kernel.swap.lru_add_drain()
                 update_hiwater(vma.vm_mm)
                 self.kernel.memory.zap_page_range(vma, start, end)
             case Behavior.FREE:

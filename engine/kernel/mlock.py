@@ -95,6 +95,7 @@ class Mlock:
     def _mlock_vma_pages_range(self, vma: VmArea, start: int, end: int) -> None:
         """mlock_vma_pages_range(): moves the pages that are present to the list where they belong now."""
         memory = self.kernel.memory
+        self.kernel.swap.lru_add_drain()
         for _, _, table, first, last in memory.present_tables(vma.vm_mm, start, end):
             for entry in table[first:last]:
                 page = memory.normal_page(entry) if entry & PTE_THERE else None

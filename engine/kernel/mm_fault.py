@@ -21,6 +21,7 @@ from engine.kernel.mm_types import (
     PG_SWAPCACHE,
     PG_UPTODATE,
     PGDIR_SHIFT,
+    VM_LOCKED,
     VM_SHARED,
     VM_WRITE,
     Page,
@@ -263,4 +264,6 @@ class MmFault:
         page.refcount += 1
         kernel.rmap.page_add_file_rmap(page)
         kernel.memory.count_file_page(vma.vm_mm, page, 1)
+        if vma.vm_flags & VM_LOCKED:
+            kernel.mlock.mlock_folio(page)
         kernel.memory.set_pte(vma.vm_mm, address, page.pfn << PAGE_SHIFT | rights)

@@ -122,6 +122,7 @@ class Mmap:
 
     def exit_mmap(self, mm: Mm) -> None:
         """exit_mmap(): gives back every page, page table and region."""
+        self.kernel.swap.lru_add_drain()
         self.kernel.memory.unmap_region(mm, 0, TASK_SIZE, 0, 0)
         for vma in list(mm):
             self._forget(vma)
@@ -277,6 +278,7 @@ class Mmap:
             last += 1
         floor = mm.ends[first - 1] if first else 0
         ceiling = mm.vmas[last].vm_start if last < len(mm.vmas) else 0
+        kernel.swap.lru_add_drain()
         update_hiwater(mm)
         kernel.memory.unmap_region(mm, start, end, floor, ceiling)
         for gone in mm.vmas[first:last]:

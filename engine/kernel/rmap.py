@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.hardware.paging import PTE_DIRTY, PTE_RW
 from engine.kernel.fs import AddressSpace
 from engine.kernel.mm_types import (
     PAGE_SHIFT,
     PG_ANON,
     PG_ANON_EXCLUSIVE,
+    PG_MLOCKED,
     PG_SWAPBACKED,
     VM_ACCESS_FLAGS,
+    VM_SHARED,
     Page,
     VmArea,
 )
+from engine.kernel.pgtable import PTE_THERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,12 +131,23 @@ class Rmap:
     def page_remove_rmap(self, page: Page) -> None:
         """One entry less maps this page."""
         page.mapcount -= 1
+        if page.flags & PG_MLOCKED:
+            self.kernel.mlock.munlock_folio(page)
         if page.mapcount:
             return
         if page.flags & PG_ANON:
             self.kernel.vmstat.nr_anon_pages -= 1
         else:
             self.kernel.vmstat.nr_mapped -= 1
+
+    def page_mkclean(self, page: Page) -> None:
+        """folio_mkclean(): every shared mapping of the page hears of the next write to it. For a page that is written back."""
+        memory = self.kernel.memory
+        for vma, address in self.places(page):
+            entry = memory.pte(vma.vm_mm, address)
+            maps_it = entry & PTE_THERE and entry >> PAGE_SHIFT == page.pfn
+            if vma.vm_flags & VM_SHARED and maps_it and entry & (PTE_RW | PTE_DIRTY):
+                memory.set_pte(vma.vm_mm, address, entry & ~(PTE_RW | PTE_DIRTY))
 
     # --- walks -------------------------------------------------------------------------------------------------------
 

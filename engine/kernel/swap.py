@@ -1,19 +1,23 @@
 """mm/swap.c: a page's last reference, and its first place on the LRU lists.
 
-Left out: the per-CPU batches (pagevecs) in front of the lists; a page is on its list at once.
+Left out: most of the per-CPU batches (pagevecs) in front of the lists: a page is on its list at once. The batch of pages
+that MADV_FREE gave up is kept, for smaps shows when it has been worked off.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.kernel.mm_types import (
     PG_ACTIVE,
+    PG_ANON,
     PG_LRU,
+    PG_MLOCKED,
     PG_REFERENCED,
     PG_SWAPBACKED,
+    PG_SWAPCACHE,
     PG_UNEVICTABLE,
     VM_LOCKED,
     Page,
@@ -22,6 +26,12 @@ from engine.kernel.mm_types import (
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
+
+
+PAGEVEC_SIZE: Final = 15
+"""How many pages a batch holds: with the last it is worked off."""
+_LAZYFREE_MASK: Final = PG_LRU | PG_ANON | PG_SWAPBACKED | PG_SWAPCACHE | PG_UNEVICTABLE
+_CAN_BE_LAZYFREE: Final = PG_LRU | PG_ANON | PG_SWAPBACKED
 
 
 class LruList(IntEnum):
@@ -45,11 +55,13 @@ def folio_lru_list(page: Page) -> LruList:
 class Swap:
     """The LRU lists and the way onto and off them. A list's newest page is its last key; reclaim takes the oldest."""
 
-    __slots__ = ("kernel", "lists")
+    __slots__ = ("kernel", "lists", "lru_lazyfree")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.lists: tuple[OrderedDict[int, Page], ...] = tuple(OrderedDict() for _ in LruList)
+        self.lru_lazyfree: list[Page] = []
+        """lru_pvecs.lru_lazyfree: pages given up by MADV_FREE that are not on the file list yet; each holds a reference."""
 
     def lru_cache_add(self, page: Page) -> None:
         """lru_cache_add(): the page can be found by reclaim from now on."""
@@ -59,7 +71,8 @@ class Swap:
     def lru_cache_add_inactive_or_unevictable(self, page: Page, vma: VmArea) -> None:
         """The same for a page just made for `vma`: a locked region's pages are never reclaimed."""
         if vma.vm_flags & VM_LOCKED:
-            page.flags |= PG_UNEVICTABLE
+            page.flags |= PG_UNEVICTABLE | PG_MLOCKED
+            self.kernel.vmstat.unevictable_pgs_mlocked += 1
         page.flags |= PG_LRU
         self.lists[folio_lru_list(page)][page.pfn] = page
 
@@ -72,6 +85,32 @@ class Swap:
             page.flags = page.flags & ~PG_REFERENCED | PG_ACTIVE
             self.lru_cache_add(page)
             self.kernel.vmstat.pgactivate += 1
+
+    def mark_page_lazyfree(self, page: Page) -> None:
+        """mark_page_lazyfree(): the page goes to the inactive file list, where reclaim finds it first, with its batch."""
+        if page.flags & _LAZYFREE_MASK != _CAN_BE_LAZYFREE:
+            return
+        page.refcount += 1
+        self.lru_lazyfree.append(page)
+        if len(self.lru_lazyfree) == PAGEVEC_SIZE:
+            self.lru_add_drain()
+
+    def lru_add_drain(self) -> None:
+        """lru_add_drain(): works the batch off."""
+        if not self.lru_lazyfree:
+            return
+        batch, self.lru_lazyfree = self.lru_lazyfree, []
+        for page in batch:
+            self._lru_lazyfree_fn(page)
+            self.put_page(page)
+
+    def _lru_lazyfree_fn(self, page: Page) -> None:
+        if page.flags & _LAZYFREE_MASK != _CAN_BE_LAZYFREE:
+            return
+        self.remove(page)
+        page.flags &= ~(PG_ACTIVE | PG_REFERENCED | PG_SWAPBACKED)
+        self.lru_cache_add(page)
+        self.kernel.vmstat.pglazyfree += 1
 
     def remove(self, page: Page) -> None:
         """lruvec_del_folio()."""
