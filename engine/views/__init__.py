@@ -23,6 +23,24 @@ from engine.views.reclaim import reclaim
 from engine.views.tlb import tlb
 from engine.views.trace_tree import trace_tree
 
+__all__ = [
+    "VIEWS",
+    "address_space",
+    "at",
+    "bins",
+    "buddy",
+    "changes",
+    "frame",
+    "heap",
+    "machine",
+    "page_walk",
+    "physical_memory",
+    "processes",
+    "reclaim",
+    "tlb",
+    "trace_tree",
+]
+
 VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
     {
         "machine": machine,

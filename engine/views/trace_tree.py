@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.events import Event, event_name
 from engine.events.machine import CommandPerformed
+from engine.kernel.entry import SystemCallNumber
 
 if TYPE_CHECKING:
     from engine.commands import Command
     from engine.machine import Machine
     from engine.trace import Record
+
+SYSTEM_CALL_NAMES: Final = {call.value: call.name.lower() for call in SystemCallNumber}
+"""What the numbers in SystemCall events mean."""
 
 
 @dataclass(frozen=True, slots=True)

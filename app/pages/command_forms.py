@@ -1,0 +1,164 @@
+"""The forms of the page: which commands have one, with which fields, and what was wrong with what was typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from app.pages.command_words import next_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.outcome import CommandError
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field: the command's own name for it, what stands before it, and what it holds at first."""
+
+    name: str
+    label: str
+    value: str
+    kind: str = "number"
+    """number, place (suggests the slots), slot (suggests a new one) or choice."""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FormSpec:
+    """One command's form."""
+
+    op: str
+    hint: str
+    fields: tuple[FieldSpec, ...]
+
+
+_SIZE: Final = FieldSpec("size", "bytes", "100")
+_INTO: Final = FieldSpec("as", "into", "", "slot")
+_PTR: Final = FieldSpec("ptr", "at", "", "place")
+
+GROUPS: Final = (
+    (
+        "Allocate",
+        (
+            FormSpec("malloc", "a block of so many bytes", (_SIZE, _INTO)),
+            FormSpec("free", "gives a block back", (FieldSpec("ptr", "block", "", "place"),)),
+            FormSpec("calloc", "count times size bytes of zeros", (FieldSpec("count", "count", "4"), _SIZE, _INTO)),
+            FormSpec("realloc", "another size for a block", (FieldSpec("as", "block", "", "place"), _SIZE)),
+        ),
+    ),
+    (
+        "Load and store",
+        (
+            FormSpec("write", "stores one byte", (_PTR, FieldSpec("value", "byte", "65"))),
+            FormSpec("read", "loads one byte", (_PTR,)),
+            FormSpec(
+                "touch",
+                "one byte of each page",
+                (
+                    _PTR,
+                    FieldSpec("length", "bytes", "4096"),
+                    FieldSpec("access", "to", "w", "choice", ("w", "r")),
+                ),
+            ),
+        ),
+    ),
+    (
+        "Ask the kernel",
+        (
+            FormSpec(
+                "mmap",
+                "a new region",
+                (
+                    FieldSpec("length", "bytes", "65536"),
+                    FieldSpec("prot", "prot", "rw", "choice", ("rw", "r", "rx", "none")),
+                    _INTO,
+                ),
+            ),
+            FormSpec("munmap", "takes a region away", (_PTR, FieldSpec("length", "bytes", "65536"))),
+            FormSpec("sbrk", "moves the heap's end", (FieldSpec("delta", "by", "4096"),)),
+            FormSpec("fork", "a copy of the process", (FieldSpec("child", "as process", "1"),)),
+            FormSpec("paging", "switches CR0.PG", (FieldSpec("on", "to", "off", "choice", ("off", "on")),)),
+        ),
+    ),
+)
+WORDS: Final = "words"
+"""The `op` of the form that takes a command in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldBox:
+    """A field as it is shown."""
+
+    spec: FieldSpec
+    id: str
+    value: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class FormBox:
+    """A form as it is shown. `error` is about the whole command where no field of it is to blame."""
+
+    op: str
+    hint: str
+    fields: tuple[FieldBox, ...]
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class FormGroup:
+    """Forms under one heading."""
+
+    title: str
+    forms: tuple[FormBox, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What somebody sent that could not be done, and why."""
+
+    op: str
+    values: Mapping[str, str]
+    error: CommandError
+
+
+def form_groups(
+    slots: tuple[str, ...], process_numbers: frozenset[int], refused: Refused | None, *, paging: bool
+) -> tuple[FormGroup, ...]:
+    """All forms, with what was typed wrongly still in its field."""
+    first = {
+        "slot": next_slot(frozenset(slots)),
+        "place": slots[-1] if slots else "",
+        "child": str(next(number for number in range(1, 64) if number not in process_numbers)),
+        "on": "off" if paging else "on",
+    }
+    return tuple(FormGroup(title, tuple(_form(spec, first, refused) for spec in specs)) for title, specs in GROUPS)
+
+
+def words_box(refused: Refused | None) -> FieldBox:
+    """The field that takes a command in words."""
+    mine = refused is not None and refused.op == WORDS
+    return FieldBox(
+        FieldSpec(WORDS, "command", "", "words"),
+        "f-words",
+        refused.values.get(WORDS, "") if mine and refused is not None else "",
+        str(refused.error) if mine and refused is not None else "",
+    )
+
+
+def _form(spec: FormSpec, first: Mapping[str, str], refused: Refused | None) -> FormBox:
+    mine = refused if refused is not None and refused.op == spec.op else None
+    boxes = tuple(_field(spec.op, field, first, mine) for field in spec.fields)
+    error = "" if mine is None or any(box.error for box in boxes) else f"{mine.error.field}: {mine.error}"
+    return FormBox(spec.op, spec.hint, boxes, error)
+
+
+def _field(op: str, spec: FieldSpec, first: Mapping[str, str], refused: Refused | None) -> FieldBox:
+    value = first.get(spec.kind, first.get(spec.name, spec.value))
+    error = ""
+    if refused is not None:
+        value = refused.values.get(spec.name, value)
+        error = str(refused.error) if refused.error.field == spec.name else ""
+    return FieldBox(spec, f"f-{op}-{spec.name}", value, error)

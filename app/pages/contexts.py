@@ -1,0 +1,325 @@
+"""What each page is made of: one typed context a template, put together from the engine's views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from app.pages import formats, keys
+from app.pages.command_forms import FieldBox, FormGroup, Refused, form_groups, words_box
+from app.pages.command_words import words_of_command
+from app.pages.heap_band import HeapBand, heap_band
+from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks, marks
+from app.pages.physical_band import NEIGHBOURS, PhysicalBand, physical_band
+from app.pages.space_band import SpaceBand, WalkBand, space_band, walk_band
+from app.pages.why_panel import Fact, Why, facts, why
+from engine import views
+from engine.outcome import CommandError
+from engine.views.machine import MachineView, Preset, presets
+
+if TYPE_CHECKING:
+    from engine.commands import Command
+    from engine.machine import Machine
+    from engine.outcome import Outcome
+    from engine.session import Session
+    from engine.views.address_space import AddressSpaceView
+    from engine.views.frame import FrameView
+    from engine.views.heap import HeapView
+    from engine.views.processes import ProcessView
+
+TICKS_SHOWN: Final = 48
+LINES_SHOWN: Final = 60
+_PAGES_LOOKED_AT: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class StartPage:
+    """/: the machines to choose from."""
+
+    presets: tuple[Preset, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPage:
+    """A machine that is not there."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the address of the page asks for, as it was typed."""
+
+    at: str = ""
+    frame: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PointerRow:
+    """A pointer variable."""
+
+    mark: Mark
+    href: str
+    name: str
+    address: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of the history."""
+
+    version: int
+    words: str
+    state: str
+    """done, now or later."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTab:
+    """One process to look at."""
+
+    pid: int
+    href: str
+    words: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MachinePage:
+    """/m/ID: the whole playground."""
+
+    id: str
+    query: str
+    title: str
+    machine: MachineView
+    size: str
+    time: str
+    process: ProcessView
+    ended: str
+    tabs: tuple[ProcessTab, ...]
+    words: FieldBox
+    groups: tuple[FormGroup, ...]
+    slots: tuple[str, ...]
+    at_value: str
+    at_error: str
+    pointers: tuple[PointerRow, ...]
+    steps: tuple[Step, ...]
+    steps_before: int
+    version: int
+    total: int
+    heap: HeapBand
+    space: SpaceBand
+    walk: WalkBand
+    physical: PhysicalBand
+    why: Why
+    facts: tuple[Fact, ...]
+    about: str
+    announced: str
+
+
+def start_page(error: str = "") -> StartPage:
+    """The first page."""
+    return StartPage(presets(), error)
+
+
+def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Refused | None = None) -> MachinePage:
+    """The page of a machine as it stands. It only looks."""
+    machine = session.machine
+    pid = wanted.pid if wanted.pid in machine.processes else 0
+    memory = views.physical_memory(machine)
+    chosen, at_error = _choose(session, machine_id, wanted, pid, memory.frames_per_cell)
+    pid = chosen.pid
+    space = views.address_space(machine, pid)
+    found = marks(machine, chosen, views.changes(machine), space)
+    frames = _frames(machine, pid, space)
+    command, outcome = _last(session)
+    processes = views.processes(machine)
+    process = next(one for one in processes if one.pid == pid)
+    slots = tuple(slot.name for slot in process.slots)
+    heap = views.heap(machine, pid)
+    told = why(views.trace_tree(machine), command, outcome)
+    at_value = wanted.at if at_error else formats.address(chosen.at.address)
+    return MachinePage(
+        id=machine_id,
+        query=f"?at={formats.address(chosen.at.address)}&pid={pid}" if chosen.explicit else f"?pid={pid}",
+        title=f"{formats.size(machine.config.ram_mb << 20)} machine",
+        machine=views.machine(machine),
+        size=_size(machine),
+        time=formats.duration(machine.time_ns),
+        process=process,
+        ended=_ended(process),
+        tabs=tuple(_tab(one, machine_id, pid) for one in processes),
+        words=words_box(refused),
+        groups=form_groups(slots, frozenset(machine.processes), refused, paging=machine.cpu.paging),
+        slots=slots,
+        at_value=at_value,
+        at_error=at_error,
+        pointers=tuple(_pointer(name, process, heap, chosen, found) for name in slots),
+        steps=_steps(session),
+        steps_before=max(0, min(session.version, len(session.commands)) - LINES_SHOWN),
+        version=session.version,
+        total=len(session.commands),
+        heap=heap_band(heap, views.bins(machine, pid), chosen, found, frames),
+        space=space_band(space, chosen, found, frames),
+        walk=walk_band(chosen.at.walk, views.tlb(machine), chosen, found),
+        physical=physical_band(
+            memory, views.buddy(machine), views.reclaim(machine), _neighbours(machine, chosen.frame), chosen, found
+        ),
+        why=told,
+        facts=facts(chosen),
+        about=_about(chosen),
+        announced=_announced(session, told, refused),
+    )
+
+
+# --- what is chosen --------------------------------------------------------------------------------------------------
+
+
+def _choose(session: Session, machine_id: str, wanted: Wanted, pid: int, per_cell: int) -> tuple[Chosen, str]:
+    """The selection, and what was wrong with what was typed."""
+    machine, error = session.machine, ""
+    address: int | None = None
+    frame: FrameView | None = None
+    if wanted.frame:
+        frame = _typed_frame(machine, wanted.frame)
+        error = "" if frame is not None else f"at: there is no frame {wanted.frame!r}"
+        if frame is not None and frame.mapped_at:
+            here = next((place for place in frame.mapped_at if place.pid == pid), frame.mapped_at[0])
+            pid, address = here.pid, here.address
+    elif wanted.at:
+        try:
+            address = machine.processes[pid].resolve(wanted.at.strip(), "at")
+        except CommandError as wrong:
+            error = str(wrong)
+    explicit = address is not None
+    if address is None:
+        address = _subject(session, pid)
+    at = views.at(machine, address, pid)
+    return Chosen(machine_id, pid, at, frame or at.frame, per_cell, explicit=explicit or frame is not None), error
+
+
+def _typed_frame(machine: Machine, word: str) -> FrameView | None:
+    try:
+        number = int(word, 0)
+    except ValueError:
+        return None
+    found: FrameView | None = views.frame(machine, number)
+    return found
+
+
+def _subject(session: Session, pid: int) -> int:
+    """What the last command was about; before it, the first page of the program's code."""
+    process = session.machine.processes[pid]
+    command, outcome = _last(session)
+    if command is not None and outcome is not None and command.pid == pid:
+        for name in ("as_", "ptr", "address"):
+            place = getattr(command, name, None)
+            if place is None:
+                continue
+            try:
+                return process.resolve(place, name)
+            except CommandError:
+                continue
+        if outcome.op == "sbrk" and outcome.ret is not None and outcome.errno is None:
+            return outcome.ret
+    if process.slots:
+        return list(process.slots.values())[-1]
+    code = next((region for region in session.config.image.mappings if "x" in region.permissions), None)
+    return code.start if code is not None else 0
+
+
+def _neighbours(machine: Machine, frame: FrameView | None) -> tuple[FrameView, ...]:
+    """The frames around the chosen one, an aligned run."""
+    if frame is None:
+        return ()
+    first = frame.pfn & -NEIGHBOURS
+    found = (views.frame(machine, pfn) for pfn in range(first, first + NEIGHBOURS))
+    return tuple(one for one in found if one is not None)
+
+
+def _frames(machine: Machine, pid: int, space: AddressSpaceView) -> dict[int, int]:
+    """The frame behind each page of the regions, as far as a picture needs it."""
+    found: dict[int, int] = {}
+    for region in space.regions:
+        if not region.resident:
+            continue
+        first = region.start >> PAGE_SHIFT
+        for vpn in range(first, min(region.end >> PAGE_SHIFT, first + _PAGES_LOOKED_AT)):
+            pfn = views.page_walk(machine, vpn << PAGE_SHIFT, pid).pfn
+            if pfn is not None:
+                found[vpn] = pfn
+    return found
+
+
+# --- the rest --------------------------------------------------------------------------------------------------------
+
+
+def _last(session: Session) -> tuple[Command | None, Outcome | None]:
+    if not session.version:
+        return None, None
+    return session.commands[session.version - 1], session.outcomes[session.version - 1]
+
+
+def _size(machine: Machine) -> str:
+    swap = f"swap {formats.size(machine.config.swap_mb << 20)}" if machine.config.swap_mb else "no swap"
+    zones = " + ".join(views.machine(machine).zones)
+    return f"{formats.size(machine.config.ram_mb << 20)} · {zones} · {swap}"
+
+
+def _ended(process: ProcessView) -> str:
+    if process.ended is None:
+        return ""
+    if process.ended.termsig:
+        return f"process {process.pid} was ended by signal {process.ended.termsig}"
+    return f"process {process.pid} exited with code {process.ended.code}"
+
+
+def _tab(process: ProcessView, machine_id: str, pid: int) -> ProcessTab:
+    words = f"process {process.pid}" + (" (ended)" if process.ended is not None else "")
+    return ProcessTab(process.pid, f"/m/{machine_id}?pid={process.pid}", words, process.pid == pid)
+
+
+def _pointer(name: str, process: ProcessView, heap: HeapView, chosen: Chosen, found: Marks) -> PointerRow:
+    address = next(slot.address for slot in process.slots if slot.name == name)
+    return PointerRow(
+        mark=found.of(keys.slot(name), keys.page(address >> PAGE_SHIFT)),
+        href=chosen.href(address),
+        name=name,
+        address=formats.address(address) if address else "NULL",
+        note=_pointer_note(name, heap),
+    )
+
+
+def _pointer_note(name: str, heap: HeapView) -> str:
+    for chunk in heap.chunks + heap.mapped:
+        if name in chunk.slots:
+            return formats.size(chunk.size - 4) if chunk.in_use else "freed"
+    return ""
+
+
+def _steps(session: Session) -> tuple[Step, ...]:
+    first = max(0, session.version - LINES_SHOWN)
+    last = min(len(session.commands), session.version + LINES_SHOWN // 2)
+    found = []
+    for number in range(first, last):
+        state = "now" if number + 1 == session.version else "done" if number < session.version else "later"
+        found.append(Step(number + 1, words_of_command(session.commands[number]), state))
+    return tuple(found)
+
+
+def _about(chosen: Chosen) -> str:
+    if chosen.frame is not None and chosen.at.frame != chosen.frame:
+        return f"frame {formats.pfn(chosen.frame.pfn)}"
+    return formats.address(chosen.at.address)
+
+
+def _announced(session: Session, told: Why, refused: Refused | None) -> str:
+    """What a screen reader is told after each change."""
+    if refused is not None:
+        return f"Not done. {refused.error.field}: {refused.error}"
+    if not session.version:
+        return "The machine has booted. Nothing has been asked of it yet."
+    return f"Step {session.version} of {len(session.commands)}: {told.asked}. {told.came}"

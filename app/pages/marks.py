@@ -1,0 +1,113 @@
+"""What is chosen and what has changed: the same marks in every diagram, by key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from app.pages import formats, keys
+
+if TYPE_CHECKING:
+    from engine.machine import Machine
+    from engine.views.address_space import AddressSpaceView
+    from engine.views.at import AtView
+    from engine.views.changes import ChangesView
+    from engine.views.frame import FrameView
+
+PAGE_SHIFT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The one selection of the page: an address of a process, and the frame behind it or chosen by itself."""
+
+    machine_id: str
+    pid: int
+    at: AtView
+    frame: FrameView | None
+    frames_per_cell: int
+    explicit: bool
+    """Somebody chose it; otherwise it is what the last command was about, or a place to begin."""
+
+    def href(self, address: int) -> str:
+        """The page with another address chosen."""
+        return f"/m/{self.machine_id}?" + urlencode({"at": formats.address(address), "pid": self.pid})
+
+    def frame_href(self, pfn: int) -> str:
+        """The page with a frame chosen."""
+        return f"/m/{self.machine_id}?" + urlencode({"frame": formats.pfn(pfn), "pid": self.pid})
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a drawn thing carries: its key, the keys that it mentions, and whether it is chosen or changed."""
+
+    key: str
+    keys: str
+    selected: bool
+    changed: bool
+
+    @property
+    def classes(self) -> str:
+        """CSS classes."""
+        return (" selected" if self.selected else "") + (" changed" if self.changed else "")
+
+    @property
+    def said(self) -> str:
+        """The same for who cannot see them."""
+        return (", chosen" if self.selected else "") + (", changed by this step" if self.changed else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The keys that are chosen, and those that the last step changed."""
+
+    selected: frozenset[str]
+    changed: frozenset[str]
+
+    def of(self, key: str, *mentioned: str) -> Mark:
+        """The mark of the thing named `key`."""
+        return Mark(key, keys.join(*mentioned), key in self.selected, key in self.changed)
+
+
+def marks(machine: Machine, chosen: Chosen, changes: ChangesView, space: AddressSpaceView) -> Marks:
+    """The marks of one page."""
+    return Marks(frozenset(_selected(chosen)), frozenset(_changed(machine, chosen, changes, space)))
+
+
+def _selected(chosen: Chosen) -> set[str]:
+    at = chosen.at
+    found = {keys.page(at.walk.linear >> PAGE_SHIFT)}
+    found.update(keys.slot(slot.name) for slot in at.slots)
+    if at.chunk is not None:
+        found.add(keys.chunk(at.chunk.address))
+        found.update(keys.slot(name) for name in at.chunk.slots)
+    if at.region is not None:
+        found.add(keys.region(at.region.start))
+    if chosen.frame is not None:
+        found.update((keys.frame(chosen.frame.pfn), keys.cell(chosen.frame.pfn, chosen.frames_per_cell)))
+        block = chosen.frame.block
+        if block is not None and block.migratetype is not None and chosen.frame.zone and not block.on_cpu_list:
+            found.add(keys.order(chosen.frame.zone, block.order))
+    return found
+
+
+def _changed(machine: Machine, chosen: Chosen, changes: ChangesView, space: AddressSpaceView) -> set[str]:
+    frames = changes.allocated | changes.freed
+    found = {keys.frame(pfn) for pfn in frames}
+    found.update(keys.cell(pfn, chosen.frames_per_cell) for pfn in frames)
+    found.update(keys.order(zone, order) for zone, order in changes.orders)
+    if machine.kernel.current.pid != chosen.pid:
+        return found
+    found.update(keys.chunk(address) for address in changes.chunks)
+    found.update(keys.page(vpn) for vpn in changes.pages)
+    found.update(keys.slot(name) for name in changes.slots)
+    touched = {place - 1 for place in changes.places} | changes.places
+    touched.update(vpn << PAGE_SHIFT for vpn in changes.pages)
+    found.update(
+        keys.region(region.start)
+        for region in space.regions
+        if any(region.start <= place < region.end for place in touched)
+    )
+    return found

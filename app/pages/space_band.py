@@ -1,0 +1,306 @@
+"""The address space as a row of regions with the holes between them, and the way of one address through the tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from app.pages import formats, keys
+from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks
+from engine.views.address_space import KERNEL_START, RegionKind
+from engine.views.page_walk import Stop
+
+if TYPE_CHECKING:
+    from engine.views.address_space import AddressSpaceView, Region
+    from engine.views.page_walk import EntryStep, PageWalkView
+    from engine.views.tlb import TlbView
+
+_WIDTH_MAXIMUM: Final = 12
+_SMALL_HOLE: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RegionBox:
+    """Regions of one name that touch, drawn as one."""
+
+    mark: Mark
+    href: str
+    kind: str
+    width: int
+    name: str
+    under: str
+    start: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Addresses where nothing is mapped."""
+
+    words: str
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRow:
+    """One region of the table, as /proc/PID/maps has it, with what is present."""
+
+    mark: Mark
+    href: str
+    span: str
+    permissions: str
+    size: str
+    resident: str
+    swapped: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceBand:
+    """What the process believes."""
+
+    summary: str
+    parts: tuple[RegionBox | Hole, ...]
+    rows: tuple[RegionRow, ...]
+
+
+def space_band(space: AddressSpaceView, chosen: Chosen, marks: Marks, frames: dict[int, int]) -> SpaceBand:
+    """The band. `frames` gives the frame behind pages of the regions."""
+    parts: list[RegionBox | Hole] = []
+    end = 0
+    for _, group in groupby(_with_neighbours(space.regions), key=lambda pair: pair[0]):
+        regions = [region for _, region in group]
+        start = regions[0].start
+        if start > end:
+            wide = start - end > _SMALL_HOLE
+            parts.append(Hole(f"{formats.size(start - end)} unmapped" if wide else "", 3 if wide else 1))
+        parts.append(_box(regions, chosen, marks, frames))
+        end = regions[-1].end
+    if end and end < KERNEL_START:
+        parts.append(Hole("", 1))
+    return SpaceBand(
+        summary=f"virtual {formats.pages(space.total_vm)} · resident {formats.pages(space.rss)}",
+        parts=tuple(parts),
+        rows=tuple(_row(region, chosen, marks) for region in space.regions),
+    )
+
+
+def _with_neighbours(regions: tuple[Region, ...]) -> list[tuple[int, Region]]:
+    """Each region with the number of its group: regions that touch and have the same name."""
+    found: list[tuple[int, Region]] = []
+    number = 0
+    for region in regions:
+        before = found[-1][1] if found else None
+        if before is None or before.end != region.start or _name(before) != _name(region):
+            number += 1
+        found.append((number, region))
+    return found
+
+
+def _name(region: Region) -> str:
+    if region.kind is RegionKind.SPECIAL:
+        return "vdso"
+    return region.name.strip("[]").rsplit("/", 1)[-1] or "anonymous"
+
+
+def _under(regions: list[Region]) -> str:
+    return regions[0].permissions[:3] if len(regions) == 1 else f"{len(regions)} regions"
+
+
+def _box(regions: list[Region], chosen: Chosen, marks: Marks, frames: dict[int, int]) -> RegionBox:
+    first, last = regions[0], regions[-1]
+    held = next((region for region in regions if keys.region(region.start) in marks.selected), first)
+    mentioned: list[str] = []
+    for region in regions:
+        if region is not held:
+            mentioned.append(keys.region(region.start))
+        for vpn in range(region.start >> PAGE_SHIFT, min(region.end >> PAGE_SHIFT, (region.start >> PAGE_SHIFT) + 512)):
+            if vpn in frames:
+                mentioned += [keys.frame(frames[vpn]), keys.cell(frames[vpn], chosen.frames_per_cell)]
+    mark = marks.of(keys.region(held.start), *mentioned)
+    changed = any(keys.region(region.start) in marks.changed for region in regions)
+    mark = Mark(mark.key, mark.keys, mark.selected, changed)
+    pages = sum(region.pages for region in regions)
+    resident = sum(region.resident for region in regions)
+    name = _name(first)
+    said = (
+        f"{name}, {_under(regions)}, {formats.address(first.start)} to {formats.address(last.end)},"
+        f" {formats.pages(pages)}, {formats.pages(resident)} resident{mark.said}"
+    )
+    return RegionBox(
+        mark=mark,
+        href=chosen.href(held.start),
+        kind=first.kind.value,
+        width=min(_WIDTH_MAXIMUM, max(2, pages.bit_length())),
+        name=name,
+        under=f"{_under(regions)} · {formats.pages(pages)}",
+        start=formats.address(first.start),
+        said=said,
+    )
+
+
+def _row(region: Region, chosen: Chosen, marks: Marks) -> RegionRow:
+    return RegionRow(
+        mark=marks.of(keys.region(region.start)),
+        href=chosen.href(region.start),
+        span=f"{region.start:08x}-{region.end:08x}",
+        permissions=region.permissions,
+        size=formats.pages(region.pages),
+        resident=formats.pages(region.resident),
+        swapped=formats.pages(region.swapped) if region.swapped else "0",
+        name=region.name or "anonymous",
+        kind=region.kind.value,
+    )
+
+
+# --- the way of one address ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WalkStep:
+    """One station: what is looked at, what it says, and what that means."""
+
+    mark: Mark
+    kind: str
+    title: str
+    value: str
+    lines: tuple[str, ...]
+    bits: tuple[tuple[str, bool, str], ...] = ()
+    """Of an entry: (bit, set, what it means)."""
+    stops: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WalkBand:
+    """How the CPU finds it."""
+
+    summary: str
+    address: str
+    steps: tuple[WalkStep, ...]
+    binary: tuple[str, str, str]
+    """Directory index, table index and offset, as bits."""
+    end: str
+    tlb: str
+    tlb_rows: tuple[tuple[str, str, str], ...]
+
+
+STOP_WORDS: Final = {
+    Stop.SEGMENT_LIMIT: "The address is beyond the segment's limit: general protection, the program gets SIGSEGV.",
+    Stop.NO_TABLE: "The directory entry is empty: there is no page table for these 4 MB. An access faults; if a region"
+    " allows it, the kernel makes a table and finds a frame.",
+    Stop.EMPTY: "The table entry is empty: no frame yet. An access faults; if a region allows it, the kernel finds a"
+    " frame. This is demand paging.",
+    Stop.SWAPPED: "The page is in swap: an access faults, and the kernel reads it back from the disk.",
+    Stop.PROT_NONE: "The page has a frame, but PROT_NONE hides it: any access is SIGSEGV.",
+    Stop.KERNEL_ONLY: "The US bit is clear: this is the kernel's. A program that comes here gets SIGSEGV.",
+    Stop.NO_MEMORY: "No RAM answers at this physical address: reads give ones, writes are lost.",
+}
+_BITS: Final = (
+    ("P", "present"),
+    ("RW", "may be written"),
+    ("US", "user may use it"),
+    ("A", "accessed"),
+    ("D", "dirty: written to"),
+    ("PS", "maps 4 MB itself"),
+    ("G", "global"),
+)
+
+
+def walk_band(walk: PageWalkView, tlb: TlbView, chosen: Chosen, marks: Marks) -> WalkBand:
+    """The band."""
+    bits = f"{walk.linear:032b}"
+    return WalkBand(
+        summary=f"CR3 {formats.address(walk.cr3)} · CR0.PG {int(walk.paging)} · {_tlb_word(walk)}",
+        address=formats.address(walk.address),
+        steps=tuple(_steps(walk, chosen, marks)),
+        binary=(bits[:10], bits[10:20], bits[20:]),
+        end=_end(walk),
+        tlb=f"{len(tlb.entries)} of {formats.count(tlb.capacity)} entries in use, misses so far: {formats.count(tlb.misses)}",
+        tlb_rows=tuple(
+            (formats.address(entry.vpn << PAGE_SHIFT), formats.pfn(entry.pfn), " ".join(entry.flags))
+            for entry in reversed(tlb.entries[-16:])
+        ),
+    )
+
+
+def _tlb_word(walk: PageWalkView) -> str:
+    if not walk.paging:
+        return "no translation"
+    return "TLB hit" if walk.in_tlb else "TLB miss: walk"
+
+
+def _end(walk: PageWalkView) -> str:
+    if walk.stop is not None:
+        return STOP_WORDS[walk.stop]
+    if not walk.writable:
+        return "A read gets there. A write faults first: the kernel copies the page, or makes it writable, or refuses."
+    return "A read or a write gets there without the kernel's help."
+
+
+def _steps(walk: PageWalkView, chosen: Chosen, marks: Marks) -> list[WalkStep]:
+    segment, page = walk.segment, walk.linear >> PAGE_SHIFT
+    flat = "flat: nothing changes" if segment.base == 0 else f"+ {formats.address(segment.base)}"
+    limit = "limit 4 GB" if segment.limit == (1 << 32) - 1 else f"limit {formats.address(segment.limit)}"
+    found = [
+        WalkStep(
+            mark=marks.of("segment:ds"),
+            kind="segment",
+            title=f"segment DS {formats.short_hex(segment.selector)}",
+            value=f"base {formats.short_hex(segment.base)}",
+            lines=(f"GDT[{segment.index}], privilege {segment.privilege}", f"{limit}, {flat}"),
+            stops=walk.stop is Stop.SEGMENT_LIMIT,
+        )
+    ]
+    if walk.stop is Stop.SEGMENT_LIMIT:
+        return found
+    found.append(
+        WalkStep(
+            mark=marks.of(keys.page(page)),
+            kind="linear",
+            title="linear address",
+            value=formats.address(walk.linear),
+            lines=(f"{walk.directory_index} · {walk.table_index} · {formats.short_hex(walk.offset)}",),
+        )
+    )
+    if walk.directory is not None:
+        found.append(_entry("directory", walk.directory, marks, walk.directory_index, stops=walk.stop is Stop.NO_TABLE))
+    if walk.table is not None:
+        found.append(_entry("table", walk.table, marks, page, stops=walk.stop is not None, swap_slot=walk.swap_slot))
+    if walk.pfn is not None:
+        found.append(_frame(walk, walk.pfn, chosen, marks))
+    return found
+
+
+def _entry(
+    title: str, entry: EntryStep, marks: Marks, number: int, *, stops: bool, swap_slot: int | None = None
+) -> WalkStep:
+    if swap_slot is not None:
+        meaning = f"swap slot {swap_slot}"
+    elif entry.entry == 0:
+        meaning = "empty"
+    else:
+        meaning = f"→ frame {formats.pfn(entry.points_to)}"
+    bits = tuple((name, name in entry.flags, words) for name, words in _BITS) if entry.present else ()
+    return WalkStep(
+        mark=marks.of(f"{title}:{number:x}", keys.frame(entry.frame), keys.frame(entry.points_to)),
+        kind="entry",
+        title=f"{title}[{entry.index}] in frame {formats.pfn(entry.frame)}",
+        value=formats.address(entry.entry),
+        lines=(meaning,),
+        bits=bits,
+        stops=stops,
+    )
+
+
+def _frame(walk: PageWalkView, pfn: int, chosen: Chosen, marks: Marks) -> WalkStep:
+    physical = walk.physical or 0
+    return WalkStep(
+        mark=marks.of(keys.frame(pfn), keys.cell(pfn, chosen.frames_per_cell)),
+        kind="frame",
+        title=f"frame {formats.pfn(pfn)}",
+        value=f"+ {formats.short_hex(walk.offset)}",
+        lines=(f"physical {formats.address(physical)}",),
+        stops=walk.stop is Stop.KERNEL_ONLY,
+    )
