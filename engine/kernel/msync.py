@@ -33,7 +33,7 @@ class Msync:
 
         Raises Errno: EINVAL, EBUSY (MS_INVALIDATE of locked memory), ENOMEM after all, where part was not mapped.
         """
-        if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or start % PAGE_SIZE or flags & MS_ASYNC and flags & MS_SYNC:
+        if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or start % PAGE_SIZE or (flags & MS_ASYNC and flags & MS_SYNC):
             raise Errno(ErrorNumber.EINVAL)
         end = start + page_align(length)
         if end >= _WORD or (length and end == start):

@@ -20,9 +20,7 @@ _NO_DEVICE: Final = "00:00"
 
 def mappings(mm: Mm) -> tuple[Mapping, ...]:
     """What /proc/PID/maps tells, without devices and inode numbers."""
-    return tuple(
-        Mapping(vma.vm_start, vma.vm_end, _permissions(vma), _offset(vma), region_name(mm, vma)) for vma in mm
-    )
+    return tuple(Mapping(vma.vm_start, vma.vm_end, _permissions(vma), _offset(vma), region_name(mm, vma)) for vma in mm)
 
 
 def maps_text(mm: Mm) -> str:
