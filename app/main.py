@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from app import problems
-from app.api import health, machines, proc, trace, views
+from app.api import API_PREFIX, health, machines, proc, trace, views
 from app.api.describe import describe
 from app.machines import Machines
 from app.metrics import Metrics
@@ -24,7 +24,6 @@ from engine.machine import ENGINE_VERSION
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-API_PREFIX: Final = "/api/v1"
 _DESCRIPTION: Final = (
     "A simulated 32-bit Linux machine: its memory, from malloc to the page frames, one command at a time."
 )
@@ -55,11 +54,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = metrics
     problems.install(app)
-    api = APIRouter(prefix=API_PREFIX)
-    for part in (machines, views, proc, trace):
-        api.include_router(part.router)
-    app.include_router(api)
-    app.include_router(health.router)
+    # Each router knows its whole path: of nested prefixes, the metrics would see only the innermost.
+    for part in (machines, views, proc, trace, health):
+        app.include_router(part.router)
     describe(app)
     return app
 

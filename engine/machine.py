@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.clock import Clock
+from engine.config import ConfigError
 from engine.digest import state_digest
 from engine.events.machine import SignalDelivered
 from engine.invariants import check
+from engine.kernel.errno import Errno
 from engine.kernel.kernel import Kernel
 from engine.kernel.proc import proc_text
 from engine.kernel.task import Killed, SignalNumber
 from engine.libc.abort import Abort
-from engine.operations import OPERATIONS
+from engine.operations import OPERATIONS, REFUSALS
 from engine.outcome import CommandError, Ended, Outcome, Signal
 from engine.process import Process
 from engine.program import start_libc
@@ -47,7 +49,7 @@ class Machine:
         self.version = 0
         """Commands performed since boot."""
         for name, value in config.sysctls:
-            self.kernel.sysctl.write(name, value)
+            self._set_sysctl(name, value)
         self._spawn()
 
     @property
@@ -69,6 +71,9 @@ class Machine:
                 address = process.resolve(place, field.rstrip("_"))
         kernel = self.kernel
         if kernel.current is not process.task:
+            refuse = REFUSALS.get(type(command))
+            if refuse is not None:
+                refuse(self, command)
             kernel.switch_to(process.task)
         trace = self.trace
         before = trace.total
@@ -111,6 +116,13 @@ class Machine:
     def proc_file(self, name: str, pid: int = FIRST_PID) -> str:
         """The text of /proc/NAME or, for a process's own file, /proc/PID/NAME. Raises KeyError for an unknown name."""
         return proc_text(self.kernel, name, self.processes[pid].task)
+
+    def _set_sysctl(self, name: str, value: int) -> None:
+        """What sysctl.conf would do at boot. Raises ConfigError for a setting that there is not, or not with this value."""
+        try:
+            self.kernel.sysctl.write(name, value)
+        except Errno as error:
+            raise ConfigError("sysctls", f"sysctls: {name} = {value} gives {error.number.name}") from None
 
     # --- processes ---------------------------------------------------------------------------------------------------
 

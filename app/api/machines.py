@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
-from app.api import examples
+from app.api import API_PREFIX, examples
 from app.api.answers import (
     HistoryAnswer,
     MachineAnswer,
@@ -25,7 +25,7 @@ from app.machines import Machines
 from app.problems import command_problem
 from engine.outcome import CommandError
 
-router = APIRouter(prefix="/machines", tags=["machines"])
+router = APIRouter(prefix=API_PREFIX + "/machines", tags=["machines"])
 
 _PROGRAMME: Final = {"oneOf": [reference("Commands"), reference("ProgrammeBody")]}
 HISTORY_MAXIMUM: Final = 10_000

@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
+from app.api import API_PREFIX
 from app.api.describe import answer, problems
 from app.api.service import Service
 from app.problems import FieldError, ProblemError
 from engine.session import Session
 
-router = APIRouter(prefix="/machines/{machine_id}/proc", tags=["looking"])
+router = APIRouter(prefix=API_PREFIX + "/machines/{machine_id}/proc", tags=["looking"])
 
 _MEMINFO = "MemTotal:          54728 kB\nMemFree:           47812 kB\n"
 

@@ -6,12 +6,12 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
-from app.api import examples
+from app.api import API_PREFIX, examples
 from app.api.answers import TraceAnswer, trace_answer
 from app.api.describe import answer, problems
 from app.api.service import Service
 
-router = APIRouter(prefix="/machines/{machine_id}/trace", tags=["looking"])
+router = APIRouter(prefix=API_PREFIX + "/machines/{machine_id}/trace", tags=["looking"])
 
 RECORDS_MAXIMUM: Final = 5000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from inspect import Parameter, signature
 from typing import Any, Final
@@ -10,15 +11,17 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from app.api import API_PREFIX
 from app.api.describe import answer, problems
 from app.api.service import Service
 from app.problems import FieldError, ProblemError
 from engine.session import Session
 from engine.views import VIEWS
 
-router = APIRouter(prefix="/machines/{machine_id}/views", tags=["looking"])
+router = APIRouter(prefix=API_PREFIX + "/machines/{machine_id}/views", tags=["looking"])
 
 _EXAMPLE: Final = {"zones": [{"name": "DMA", "free": [{"order": 0, "blocks": [17, 19]}]}]}
+_HEXADECIMAL: Final = re.compile(r"0[xX][0-9a-fA-F]+")
 _TYPES: Final[dict[str, TypeAdapter[Any]]] = {
     "int": TypeAdapter(int),
     "int | None": TypeAdapter(int | None),
@@ -64,7 +67,7 @@ def _arguments(view: Callable[..., Any], given: dict[str, str]) -> dict[str, Any
 
 
 def _converted(parameter: Parameter, text: str) -> Any:
-    value: str | int = int(text, 16) if text[:2].lower() == "0x" and text[2:].isalnum() else text
+    value: str | int = int(text, 16) if _HEXADECIMAL.fullmatch(text) else text
     try:
         return _TYPES[str(parameter.annotation)].validate_python(value)
     except ValidationError as error:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.process import Process
 
     Operation = Callable[[Machine, Process, Any, int], Outcome]
+    Refusal = Callable[[Machine, Any], object]
 
 _FUNCTIONS: Final[Mapping[type, Operation]] = {
     c.Malloc: allocator.malloc,
@@ -91,3 +92,10 @@ OPERATIONS: Final[Mapping[type, tuple[Operation, str | None]]] = {
     kind: (function, _PLACE_FIELDS.get(kind)) for kind, function in _FUNCTIONS.items()
 }
 """Each command's function (machine, process, command, address), and the field whose place it takes, resolved."""
+
+REFUSALS: Final[Mapping[type, Refusal]] = {
+    c.OpenFile: processes.refuse_open_file,
+    c.Fork: processes.refuse_fork,
+    c.Wait: processes.refuse_wait,
+}
+"""What raises CommandError for a command that means nothing here; asked before another process gets the CPU for it."""

@@ -50,19 +50,25 @@ def sysctl(machine: Machine, process: Process, command: Sysctl, address: int) ->
 
 def open_file(machine: Machine, process: Process, command: OpenFile, address: int) -> Outcome:
     """Makes a file, or opens one that is there, as the process's file number `file`."""
+    system = refuse_open_file(machine, command)
     kernel = machine.kernel
-    system = next((fs for prefix, fs in _FILE_SYSTEMS if command.path.startswith(prefix)), None)
-    if system is None:
-        raise CommandError("path", f"path is {command.path!r}; a file can be under /tmp (tmpfs) or /mnt (ext4)")
     inode = kernel.inodes.get(command.path)
-    if inode is None and command.size < 0:
-        raise CommandError("path", f"there is no file {command.path!r} to open; give its size to make it")
     if inode is None:
         inode = kernel.filemap.create(command.path, system)
     if command.size > 0:
         kernel.filemap.write_file(inode, Letters(command.size), command.size)
     process.task.files[command.file] = File(inode, writable=True)
     return Outcome("file", process.pid)
+
+
+def refuse_open_file(machine: Machine, command: OpenFile) -> FileSystem:
+    """Where the file is or will be. Raises CommandError for a path elsewhere, or a file that is not there to be opened."""
+    system = next((fs for prefix, fs in _FILE_SYSTEMS if command.path.startswith(prefix)), None)
+    if system is None:
+        raise CommandError("path", f"path is {command.path!r}; a file can be under /tmp (tmpfs) or /mnt (ext4)")
+    if command.size < 0 and command.path not in machine.kernel.inodes:
+        raise CommandError("path", f"there is no file {command.path!r} to open; give its size to make it")
+    return system
 
 
 def sync(machine: Machine, process: Process, command: Sync, address: int) -> Outcome:
@@ -73,13 +79,18 @@ def sync(machine: Machine, process: Process, command: Sync, address: int) -> Out
 
 def fork(machine: Machine, process: Process, command: Fork, address: int) -> Outcome:
     """fork(): the child has the parent's slots, as it has its memory."""
-    if command.child in machine.processes:
-        raise CommandError("child", f"there is a process {command.child} already; choose another number")
+    refuse_fork(machine, command)
     try:
         machine.fork(process, command.child)
     except Errno as error:
         return Outcome("fork", process.pid, -1, error.number.name)
     return Outcome("fork", process.pid, command.child)
+
+
+def refuse_fork(machine: Machine, command: Fork) -> None:
+    """Raises CommandError for a number that a process has, or had."""
+    if command.child in machine.processes:
+        raise CommandError("child", f"there is a process {command.child} already; choose another number")
 
 
 def exit_(machine: Machine, process: Process, command: Exit, address: int) -> Outcome:
@@ -90,12 +101,17 @@ def exit_(machine: Machine, process: Process, command: Exit, address: int) -> Ou
 
 def wait(machine: Machine, process: Process, command: Wait, address: int) -> Outcome:
     """waitpid(): only for a child that has ended, since nobody else would run meanwhile."""
+    return Outcome("wait", process.pid, ended=refuse_wait(machine, command))
+
+
+def refuse_wait(machine: Machine, command: Wait) -> Ended:
+    """How the child ended. Raises CommandError for one that has not, or never was."""
     child = machine.processes.get(command.child)
     if child is None:
         raise CommandError("child", f"there is no process {command.child}")
     if child.ended is None:
         raise CommandError("child", f"process {command.child} has not ended: wait would never return")
-    return Outcome("wait", process.pid, ended=child.ended)
+    return child.ended
 
 
 def set_paging(machine: Machine, process: Process, command: SetPaging, address: int) -> Outcome:

@@ -43,7 +43,9 @@ def create(journal: Journal, machine_id: str = "m") -> None:
 
 
 def entries(first: int, last: int, branch: str = "c") -> list[Entry]:
-    return [Entry(version, f'{{"op":"trim","pad":{version}}}', f"{branch}{version}") for version in range(first, last + 1)]
+    return [
+        Entry(version, f'{{"op":"trim","pad":{version}}}', f"{branch}{version}") for version in range(first, last + 1)
+    ]
 
 
 def append(journal: Journal, before: Standing, added: list[Entry], machine_id: str = "m") -> None:
