@@ -81,7 +81,9 @@ def take(browser: Browser, shot: Shot, page_address: str, folder: Path) -> None:
         viewport={"width": shot.width, "height": shot.height}, color_scheme=shot.colours, reduced_motion="reduce"
     )
     page = context.new_page()
-    page.goto(page_address)
+    answer = page.goto(page_address)
+    if answer is None or not answer.ok:
+        raise SystemExit(f"{page_address} is not there: {page.inner_text('body')}")
     page.screenshot(path=folder / f"{shot.name}.png", full_page=shot.whole)
     context.close()
 
