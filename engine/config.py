@@ -25,6 +25,10 @@ class ConfigError(ValueError):
         super().__init__(message)
         self.field = field
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, str]]:
+        """As it crosses from one process to another."""
+        return ConfigError, (self.field, str(self))
+
 
 @dataclass(frozen=True, slots=True)
 class MachineConfig:

@@ -24,6 +24,10 @@ class CommandError(ValueError):
         self.index: int | None = None
         """Which command of several it was, from 0."""
 
+    def __reduce__(self) -> tuple[type[CommandError], tuple[str, str]]:
+        """As it crosses from one process to another."""
+        return CommandError, (self.field, str(self))
+
 
 class Signal(NamedTuple):
     """A signal that the command raised. `fatal`: the process is gone by it."""
