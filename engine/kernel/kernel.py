@@ -43,9 +43,9 @@ from engine.kernel.sysctl import Sysctl
 from engine.kernel.vma import Vma
 from engine.kernel.vmscan import Vmscan
 from engine.kernel.vmstat import Vmstat
-from engine.trace import Trace
 
 if TYPE_CHECKING:
+    from engine.trace import Trace
     from engine.config import MachineConfig
     from engine.kernel.task import Task
 

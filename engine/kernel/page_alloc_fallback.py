@@ -74,7 +74,9 @@ def rmqueue_fallback(
     can_steal = can_steal_fallback(current_order, start_migratetype)
     if not can_steal and current_order > order:
         # A movable page harms no pageblock for good: spoil the smallest block rather than the largest.
-        current_order = next(o for o in range(order, MAX_ORDER) if find_suitable_fallback(areas[o], start_migratetype) >= 0)
+        current_order = next(
+            o for o in range(order, MAX_ORDER) if find_suitable_fallback(areas[o], start_migratetype) >= 0
+        )
         can_steal = can_steal_fallback(current_order, start_migratetype)
     fallback = find_suitable_fallback(areas[current_order], start_migratetype)
     pfn = next(reversed(areas[current_order].free_list[fallback]))
@@ -166,4 +168,3 @@ def unreserve_highatomic_pageblock(
             if move_freepages_block(zone, pfn, migratetype, mem_map).free:
                 return True
     return False
-

@@ -1,10 +1,10 @@
 """mm/page_alloc.c: may a zone serve a request? Its free pages, less what is kept back, must stay above a mark.
 
-    free pages  |######################|
-                |-- high --------------|        kswapd stops here
-                |-- low -----|                  below: kswapd is woken
-                |-- min --|                     below: only atomic requests, in part, and those who free memory
-                + lowmem_reserve[highest]       kept from requests that a higher zone could have served
+free pages  |######################|
+            |-- high --------------|        kswapd stops here
+            |-- low -----|                  below: kswapd is woken
+            |-- min --|                     below: only atomic requests, in part, and those who free memory
+            + lowmem_reserve[highest]       kept from requests that a higher zone could have served
 """
 
 from __future__ import annotations

@@ -171,7 +171,11 @@ class Libc:
             return
         heap = self.heap
         head = heap.load32(mem - CHUNK_HDR_SZ + SIZE)
-        if head & NON_MAIN_ARENA and not head & IS_MMAPPED and heap.arena_for_chunk(mem - CHUNK_HDR_SZ) != heap.main_arena:
+        if (
+            head & NON_MAIN_ARENA
+            and not head & IS_MMAPPED
+            and heap.arena_for_chunk(mem - CHUNK_HDR_SZ) != heap.main_arena
+        ):
             malloc_assert(function, assertion)
 
     def _tcache_init(self) -> None:

@@ -1,8 +1,8 @@
 """malloc/malloc.c: chunks with a mapping of their own, which large requests get.
 
-        mapping -> | prev_size: bytes from the mapping's start to here |   a page boundary, or further after memalign()
-                   | size with IS_MMAPPED                              |
-        mem     -> | user data … to the mapping's end
+mapping -> | prev_size: bytes from the mapping's start to here |   a page boundary, or further after memalign()
+           | size with IS_MMAPPED                              |
+mem     -> | user data … to the mapping's end
 """
 
 from __future__ import annotations

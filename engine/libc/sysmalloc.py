@@ -1,9 +1,9 @@
 """malloc/malloc.c: sysmalloc(): nothing free is large enough: a mapping of its own, a larger heap, or a mapping as heap.
 
-    the first time:      brk                    the break moves by the request and top_pad, whole pages;
-                          | 8 |   top …  |      then by another page, since the first chunk begins 8 bytes further
-    after somebody moved the break:
-                          | old top | fence | foreign | new top …   two chunks of 8 bytes keep the old top from merging
+the first time:      brk                    the break moves by the request and top_pad, whole pages;
+                      | 8 |   top …  |      then by another page, since the first chunk begins 8 bytes further
+after somebody moved the break:
+                      | old top | fence | foreign | new top …   two chunks of 8 bytes keep the old top from merging
 """
 
 from __future__ import annotations
