@@ -148,7 +148,7 @@ def _int(value: int) -> int:
     return value - (1 << _INT_BITS) if value >> _INT_BITS - 1 else value
 
 
-def _mmap(o: _Operands, k: dict[str, int]) -> c.Command:
+def _mmap(o: _Operands, k: dict[str, Any]) -> c.Command:
     return c.Mmap(
         as_=o.slot(0),
         length=o.number(1),
@@ -161,12 +161,12 @@ def _mmap(o: _Operands, k: dict[str, int]) -> c.Command:
     )
 
 
-def _touch(o: _Operands, k: dict[str, int]) -> c.Command:
+def _touch(o: _Operands, k: dict[str, Any]) -> c.Command:
     value = o.number(3) & 0xFF if len(o.words) > 3 else 1
     return c.Touch(ptr=o.place(0), length=o.number(1), access=o.choice(2, frozenset("rw"), "access"), value=value, **k)
 
 
-_OPERATIONS: Final[dict[str, tuple[str, Callable[[_Operands, dict[str, int]], c.Command]]]] = {
+_OPERATIONS: Final[dict[str, tuple[str, Callable[[_Operands, dict[str, Any]], c.Command]]]] = {
     "malloc": ("SLOT SIZE", lambda o, k: c.Malloc(as_=o.slot(0), size=o.number(1), **k)),
     "calloc": ("SLOT N SIZE", lambda o, k: c.Calloc(as_=o.slot(0), count=o.number(1), size=o.number(2), **k)),
     "realloc": ("SLOT SIZE", lambda o, k: c.Realloc(as_=o.slot(0), size=o.number(1), **k)),

@@ -91,7 +91,8 @@ def _tree(records: list[Record]) -> Iterator[tuple[int, str]]:
         depths[record.seq] = depth
         if depth:
             name = event_name(record.event)
-            fields = " ".join(f"{key}={_value(value)}" for key, value in record.event._asdict().items())
+            told = record.event._asdict()  # type: ignore[attr-defined]  # every event is a NamedTuple
+            fields = " ".join(f"{key}={_value(value)}" for key, value in told.items())
             yield depth, f"{name} {fields}"
 
 

@@ -63,12 +63,11 @@ class Machine:
         if process is None or process.ended is not None:
             raise CommandError("pid", self._why_no_process(command.pid))
         operation, field = OPERATIONS[type(command)]
-        address: int | None = 0
+        address = 0
         if field is not None:
             place = getattr(command, field)
-            address = process.slots.get(place)
-            if address is None:
-                address = process.resolve(place, field.rstrip("_"))
+            held = process.slots.get(place)
+            address = process.resolve(place, field.rstrip("_")) if held is None else held
         kernel = self.kernel
         if kernel.current is not process.task:
             refuse = REFUSALS.get(type(command))
