@@ -45,9 +45,9 @@ from engine.kernel.vmscan import Vmscan
 from engine.kernel.vmstat import Vmstat
 
 if TYPE_CHECKING:
-    from engine.trace import Trace
     from engine.config import MachineConfig
     from engine.kernel.task import Task
+    from engine.trace import Trace
 
 # arch/x86/include/asm/segment.h: what the GDT holds
 GDT_ENTRY_KERNEL_CS: Final = 12
