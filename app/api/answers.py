@@ -161,7 +161,7 @@ def trace_answer(session: Session, first: int, limit: int) -> TraceAnswer:
 
 
 def config_document(config: MachineConfig) -> dict[str, Any]:
-    """The configuration without the program's image, as POST /machines takes it."""
+    """The configuration but for the program's image, sysctls by name."""
     document = {field.name: getattr(config, field.name) for field in fields(config) if field.name != "image"}
     return document | {"sysctls": dict(config.sysctls)}
 

@@ -13,6 +13,7 @@ from app.api.bodies import MachineBody, ProgrammeBody, StepBody
 from app.api.examples import PROBLEM
 from app.command_json import COMMANDS
 from app.problems import MEDIA_TYPE, Problem
+from engine.commands import LIMITS, OpenFile
 
 REFERENCE: Final = "#/components/schemas/{model}"
 _MEANINGS: Final = {
@@ -66,6 +67,17 @@ def _components() -> dict[str, Any]:
         schema = TypeAdapter(model).json_schema(ref_template=REFERENCE)
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     commands = COMMANDS.json_schema(ref_template=REFERENCE)
-    schemas |= commands.pop("$defs")
+    kinds = commands.pop("$defs")
+    for kind in kinds.values():
+        _complete(kind)
+    schemas |= kinds
     schemas["Commands"] = commands
     return schemas
+
+
+def _complete(command: dict[str, Any]) -> None:
+    """Adds what the engine demands of a command and its types do not say: that `op` is there, and numbers' limits."""
+    command["required"] = ["op", *command.get("required", [])]
+    for name, field in command["properties"].items():
+        if name in LIMITS and field.get("type") == "integer" and command["title"] != OpenFile.__name__:
+            field["minimum"], field["maximum"] = LIMITS[name]

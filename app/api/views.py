@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from inspect import Parameter, signature
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
@@ -31,8 +31,27 @@ _TYPES: Final[dict[str, TypeAdapter[Any]]] = {
 """What a view's parameter may be, by its annotation. Addresses are whole numbers; 0x… is understood too."""
 
 
-@router.get("/{name}", responses={**answer(_EXAMPLE), **problems(404, 409, 422)})
-async def read_view(machine_id: str, name: str, request: Request, machines: Service) -> Response:
+_PARAMETERS: Final = [
+    {"name": name, "in": "query", "required": False, "schema": {"type": "integer", "minimum": 0}, "description": what}
+    for name, what in (
+        ("pid", "Whose: of views of a process. 0 is the first."),
+        ("address", "Of page_walk and at. 0x… is understood too."),
+        ("pfn", "Of frame: a page frame's number."),
+    )
+]
+
+
+@router.get(
+    "/{name}",
+    responses={**answer(_EXAMPLE), **problems(404, 409, 422)},
+    openapi_extra={"parameters": _PARAMETERS},
+)
+async def read_view(
+    machine_id: str,
+    name: Annotated[str, Path(json_schema_extra={"enum": [*VIEWS]})],
+    request: Request,
+    machines: Service,
+) -> Response:
     """A view of the machine by name. Query parameters are the view's own (pid=, address=, …)."""
     view = VIEWS.get(name)
     if view is None:
