@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.events.machine import ProcessExit
-from engine.kernel.fork import THREAD_SIZE_ORDER
+from engine.kernel.fork import THREAD_SIZE_KB, THREAD_SIZE_ORDER
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
@@ -34,5 +34,5 @@ class Exit:
             kernel.leave_address_space()
         kernel.page_alloc.free_pages(kernel.page_alloc.mem_map[mm.pgd], 0)
         kernel.page_alloc.free_pages(kernel.page_alloc.mem_map[task.stack_pfn], THREAD_SIZE_ORDER)
-        kernel.vmstat.nr_kernel_stack -= 1 << THREAD_SIZE_ORDER
+        kernel.vmstat.nr_kernel_stack -= THREAD_SIZE_KB
         del kernel.tasks[task.pid]

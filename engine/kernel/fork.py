@@ -14,6 +14,7 @@ from engine.kernel.errno import Errno, ErrorNumber
 from engine.kernel.gfp import GFP_KERNEL
 from engine.kernel.mm_types import (
     PAGE_OFFSET,
+    PAGE_SIZE,
     PG_KSTACK,
     PG_TABLE,
     PGDIR_SHIFT,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 THREAD_SIZE_ORDER: Final = 1
 """A kernel stack is two pages on i386."""
+THREAD_SIZE_KB: Final = PAGE_SIZE << THREAD_SIZE_ORDER >> 10
 KERNEL_PGD_BOUNDARY: Final = PAGE_OFFSET >> PGDIR_SHIFT
 
 
@@ -50,7 +52,6 @@ class Fork:
         if page is None:
             raise Errno(ErrorNumber.ENOMEM)
         page.flags |= PG_TABLE
-        kernel.ram.zero(page.pfn)
         directory = kernel.ram.writable(page.pfn)
         directory[KERNEL_PGD_BOUNDARY:PTRS_PER_PTE] = kernel.ram.frame(kernel.swapper_pg_dir)[KERNEL_PGD_BOUNDARY:]
         mm = Mm(page.pfn)
@@ -65,7 +66,7 @@ class Fork:
         if stack is None:
             raise Errno(ErrorNumber.ENOMEM)
         stack.flags |= PG_KSTACK
-        kernel.vmstat.nr_kernel_stack += 1 << THREAD_SIZE_ORDER
+        kernel.vmstat.nr_kernel_stack += THREAD_SIZE_KB
         task = Task(pid, comm, mm, parent)
         task.stack_pfn = stack.pfn
         if parent is not None:

@@ -168,3 +168,4 @@ class Kernel:
         """Nothing else to run: the kernel's threads get the CPU until they sleep."""
         self.work_pending = False
         self.vmscan.run_kswapd()
+        self.page_alloc.quiet_vmstat()
