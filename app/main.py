@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.staticfiles import StaticFiles
 
-from app import problems
+from app import pages, problems
 from app.api import API_PREFIX, health, machines, proc, trace, views
 from app.api.describe import describe
 from app.machines import Machines
@@ -24,6 +26,7 @@ from engine.machine import ENGINE_VERSION
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+STATIC: Final = Path(__file__).parents[1] / "static"
 _DESCRIPTION: Final = (
     "A simulated 32-bit Linux machine: its memory, from malloc to the page frames, one command at a time."
 )
@@ -57,6 +60,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # Each router knows its whole path: of nested prefixes, the metrics would see only the innermost.
     for part in (machines, views, proc, trace, health):
         app.include_router(part.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     describe(app)
     return app
 

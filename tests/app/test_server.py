@@ -156,3 +156,8 @@ def references(document: Any) -> Iterator[str]:
     elif isinstance(document, list):
         for item in document:
             yield from references(item)
+
+
+def test_the_playground_is_served_beside_the_api(client: TestClient) -> None:
+    assert client.get("/").headers["content-type"] == "text/html; charset=utf-8"
+    assert client.get("/static/vendor/htmx-4.0.1.min.js").status_code == 200
