@@ -7,7 +7,7 @@ Left out: more than one node, more than one CPU, MIGRATE_CMA, LRU lists (swap.py
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from enum import IntEnum
 from typing import Final
 
@@ -102,7 +102,7 @@ class PerCpuPages:
         """Pages fetched from the zone at a time."""
         self.free_factor = 0
         """Doubles what goes back each time that pages are freed and none allocated."""
-        self.lists: tuple[deque[int], ...] = tuple(deque() for _ in range(NR_PCP_LISTS))
+        self.lists: tuple[list[int], ...] = tuple([] for _ in range(NR_PCP_LISTS))
         self.types: dict[int, int] = {}
         """get_pcppage_migratetype() of those blocks on the lists whose type is not their list's (PCP_TYPES)."""
 
@@ -145,7 +145,8 @@ class Zone:
         """Frames of these that are RAM."""
         self.managed_pages = 0
         """Frames of these that the allocator was given: all but those reserved at boot."""
-        self.free_area: tuple[FreeArea, ...] = tuple(FreeArea() for _ in range(MAX_ORDER))
+        self.free_area: tuple[FreeArea, ...] = tuple(FreeArea() for _ in range(MAX_ORDER if present else 0))
+        """By order; a zone without RAM has none."""
         self.pageblock_flags: dict[int, int] = {}
         """Migrate types of the pageblocks (by pfn >> PAGEBLOCK_ORDER) that are not MIGRATE_MOVABLE."""
         self.watermark: list[int] = [0] * len(Watermark)

@@ -64,9 +64,10 @@ def rmqueue_bulk(
         pfn = rmqueue(zone, order, migratetype, alloc_flags, mem_map, trace)
         if pfn == NO_PFN:
             break
-        blocks.appendleft(pfn)
+        blocks.append(pfn)
         if migratetype != PCP_TYPES[pindex]:
             pcp.types[pfn] = migratetype
+    blocks.reverse()
     pages = len(blocks) << order
     mod_zone_freepage_state(zone, -pages)
     pcp.count += pages
@@ -97,12 +98,13 @@ def free_pcppages_bulk(zone: Zone, count: int, pindex: int, trace: Trace) -> Non
                 min_pindex += 1
         order = PCP_ORDERS[pindex]
         list_type = PCP_TYPES[pindex]
-        pages = 1 << order
-        while blocks and count > 0:
-            pfn = blocks.popleft()
+        coldest = blocks[: -(-count >> order)]
+        del blocks[: len(coldest)]
+        pages = len(coldest) << order
+        count -= pages
+        pcp.count -= pages
+        for pfn in coldest:
             migratetype = types.pop(pfn, list_type) if types else list_type
-            count -= pages
-            pcp.count -= pages
             free_one_page(zone, pfn, order, migratetype, False, trace)
             if trace.on:
                 trace.emit(MmPagePcpuDrain(pfn, order, migratetype))
