@@ -113,6 +113,7 @@ class FormGroup:
 
     title: str
     forms: tuple[FormBox, ...]
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,14 @@ def form_groups(
         "child": str(next(number for number in range(1, 64) if number not in process_numbers)),
         "on": "off" if paging else "on",
     }
-    return tuple(FormGroup(title, tuple(_form(spec, first, refused) for spec in specs)) for title, specs in GROUPS)
+    return tuple(
+        FormGroup(
+            title,
+            tuple(_form(spec, first, refused) for spec in specs),
+            open=title != GROUPS[-1][0] or (refused is not None and any(spec.op == refused.op for spec in specs)),
+        )
+        for title, specs in GROUPS
+    )
 
 
 def words_box(refused: Refused | None) -> FieldBox:

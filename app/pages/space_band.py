@@ -29,17 +29,17 @@ class RegionBox:
     kind: str
     width: int
     name: str
-    under: str
+    rights: str
+    size: str
     start: str
     said: str
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Addresses where nothing is mapped."""
+    """Addresses where nothing is mapped. `words` is their size, if they are many."""
 
     words: str
-    width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class SpaceBand:
 
     summary: str
     parts: tuple[RegionBox | Hole, ...]
+    kernel_href: str
+    in_kernel: bool
     rows: tuple[RegionRow, ...]
 
 
@@ -75,14 +77,16 @@ def space_band(space: AddressSpaceView, chosen: Chosen, marks: Marks, frames: di
         start = regions[0].start
         if start > end:
             wide = start - end > _SMALL_HOLE
-            parts.append(Hole(f"{formats.size(start - end)} unmapped" if wide else "", 3 if wide else 1))
+            parts.append(Hole(formats.size(start - end) if wide else ""))
         parts.append(_box(regions, chosen, marks, frames))
         end = regions[-1].end
     if end and end < KERNEL_START:
-        parts.append(Hole("", 1))
+        parts.append(Hole(""))
     return SpaceBand(
         summary=f"virtual {formats.pages(space.total_vm)} · resident {formats.pages(space.rss)}",
         parts=tuple(parts),
+        kernel_href=chosen.href(KERNEL_START),
+        in_kernel=chosen.at.address >= KERNEL_START,
         rows=tuple(_row(region, chosen, marks) for region in space.regions),
     )
 
@@ -102,10 +106,10 @@ def _with_neighbours(regions: tuple[Region, ...]) -> list[tuple[int, Region]]:
 def _name(region: Region) -> str:
     if region.kind is RegionKind.SPECIAL:
         return "vdso"
-    return region.name.strip("[]").rsplit("/", 1)[-1] or "anonymous"
+    return region.name.strip("[]").rsplit("/", 1)[-1].partition(".so")[0] or "anonymous"
 
 
-def _under(regions: list[Region]) -> str:
+def _rights(regions: list[Region]) -> str:
     return regions[0].permissions[:3] if len(regions) == 1 else f"{len(regions)} regions"
 
 
@@ -126,7 +130,7 @@ def _box(regions: list[Region], chosen: Chosen, marks: Marks, frames: dict[int, 
     resident = sum(region.resident for region in regions)
     name = _name(first)
     said = (
-        f"{name}, {_under(regions)}, {formats.address(first.start)} to {formats.address(last.end)},"
+        f"{name}, {_rights(regions)}, {formats.address(first.start)} to {formats.address(last.end)},"
         f" {formats.pages(pages)}, {formats.pages(resident)} resident{mark.said}"
     )
     return RegionBox(
@@ -135,7 +139,8 @@ def _box(regions: list[Region], chosen: Chosen, marks: Marks, frames: dict[int, 
         kind=first.kind.value,
         width=min(_WIDTH_MAXIMUM, max(2, pages.bit_length())),
         name=name,
-        under=f"{_under(regions)} · {formats.pages(pages)}",
+        rights=_rights(regions),
+        size=formats.pages(pages),
         start=formats.address(first.start),
         said=said,
     )

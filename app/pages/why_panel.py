@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from engine.views.trace_tree import TraceNode, TraceTreeView
 
 CHILDREN_SHOWN: Final = 16
-MAP_FAILED: Final = 0xFFFFFFFF
+DONE: Final = {
+    "free": "The block is given back.",
+    "write": "The byte is stored, without a fault.",
+    "write32": "The word is stored, without a fault.",
+    "fill": "The bytes are stored.",
+    "munmap": "The pages are gone from the address space.",
+    "mprotect": "The region has new rights.",
+    "fork": "There is a new process.",
+    "paging": "CR0.PG is switched.",
+}
+"""What is said of a command that gives nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +116,9 @@ def outcome_words(outcome: Outcome, command: Command) -> tuple[str, bool]:
         parts.append(f"{formats.times(faults, 'page fault')}{major}")
     if outcome.ended is not None:
         parts.append(f"process {outcome.ended.pid} ended")
-    return (", ".join(parts)[:1].upper() + ", ".join(parts)[1:] + "." if parts else "Done."), False
+    return (
+        ", ".join(parts)[:1].upper() + ", ".join(parts)[1:] + "." if parts else DONE.get(outcome.op, "Done.")
+    ), False
 
 
 def _results(outcome: Outcome, command: Command) -> list[str]:
