@@ -140,7 +140,7 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
     process = next(one for one in processes if one.pid == pid)
     slots = tuple(slot.name for slot in process.slots)
     heap = views.heap(machine, pid)
-    told = why(views.trace_tree(machine), command, outcome)
+    told = why(views.trace_tree(machine), command, outcome, found)
     at_value = wanted.at if at_error else formats.address(chosen.at.address)
     return MachinePage(
         id=machine_id,

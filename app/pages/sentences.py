@@ -217,7 +217,7 @@ _KIND: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     libc.Sysmalloc: lambda e: Sentence(
         f"Nothing free holds {e.size} bytes: the kernel is asked for more.", "sysmalloc"
     ),
-    libc.SbrkMore: lambda e: Sentence(f"The heap grows by {formats.size(e.size)}, to {_HEX(e.brk)}.", "sysmalloc"),
+    libc.SbrkMore: lambda e: Sentence(f"The heap grows by {formats.size(e.size)}, from {_HEX(e.brk)} up.", "sysmalloc"),
     libc.SbrkLess: lambda e: Sentence(f"The heap shrinks by {formats.size(e.size)}, to {_HEX(e.brk)}.", "systrim"),
     libc.MmapChunk: lambda e: _chunk(
         e.chunk, f"The request is large: it gets a mapping of its own, {formats.size(e.size)}.", "sysmalloc_mmap"

@@ -106,7 +106,7 @@ def _with_neighbours(regions: tuple[Region, ...]) -> list[tuple[int, Region]]:
 def _name(region: Region) -> str:
     if region.kind is RegionKind.SPECIAL:
         return "vdso"
-    return region.name.strip("[]").rsplit("/", 1)[-1].partition(".so")[0] or "anonymous"
+    return region.name.strip("[]").rsplit("/", 1)[-1].partition(".so")[0] or "anon"
 
 
 def _rights(regions: list[Region]) -> str:
@@ -141,7 +141,7 @@ def _box(regions: list[Region], chosen: Chosen, marks: Marks, frames: dict[int, 
         name=name,
         rights=_rights(regions),
         size=formats.pages(pages),
-        start=formats.address(first.start),
+        start=f"{first.start:08x}",
         said=said,
     )
 
@@ -246,7 +246,7 @@ def _end(walk: PageWalkView) -> str:
 
 def _steps(walk: PageWalkView, chosen: Chosen, marks: Marks) -> list[WalkStep]:
     segment, page = walk.segment, walk.linear >> PAGE_SHIFT
-    flat = "flat: nothing changes" if segment.base == 0 else f"+ {formats.address(segment.base)}"
+    flat = "flat" if segment.base == 0 else f"+ {formats.address(segment.base)}"
     limit = "limit 4 GB" if segment.limit == (1 << 32) - 1 else f"limit {formats.address(segment.limit)}"
     found = [
         WalkStep(
@@ -254,7 +254,7 @@ def _steps(walk: PageWalkView, chosen: Chosen, marks: Marks) -> list[WalkStep]:
             kind="segment",
             title=f"segment DS {formats.short_hex(segment.selector)}",
             value=f"base {formats.short_hex(segment.base)}",
-            lines=(f"GDT[{segment.index}], privilege {segment.privilege}", f"{limit}, {flat}"),
+            lines=(f"GDT[{segment.index}], ring {segment.privilege}", f"{limit}, {flat}"),
             stops=walk.stop is Stop.SEGMENT_LIMIT,
         )
     ]

@@ -13,7 +13,7 @@ from app.pages.sentences import sentence
 from app.pages.space_band import STOP_WORDS
 
 if TYPE_CHECKING:
-    from app.pages.marks import Chosen
+    from app.pages.marks import Chosen, Marks
     from engine.commands import Command
     from engine.outcome import Outcome
     from engine.views.at import AtView
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from engine.views.trace_tree import TraceNode, TraceTreeView
 
 CHILDREN_SHOWN: Final = 16
+RECORDS_OPEN: Final = 14
+"""A tree of so many records is shown whole; of a larger one what is about the chosen thing."""
 DONE: Final = {
     "free": "The block is given back.",
     "write": "The byte is stored, without a fault.",
@@ -37,8 +39,9 @@ DONE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One node of the tree."""
+    """One node of the tree. `below` counts the records that follow from it; `open` shows them at once."""
 
+    seq: int
     words: str
     place: str
     event: str
@@ -46,6 +49,8 @@ class Reason:
     keys: str
     children: tuple[Reason, ...]
     left_out: str
+    below: int
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +75,37 @@ class Fact:
     link: str = ""
 
 
-def why(tree: TraceTreeView, command: Command | None, outcome: Outcome | None) -> Why:
+def why(tree: TraceTreeView, command: Command | None, outcome: Outcome | None, marks: Marks) -> Why:
     """The panel of the last command; before the first one it says how to begin."""
     if command is None or outcome is None:
         return Why("", "", bad=False, took="", reasons=(), lost=False)
     came, bad = outcome_words(outcome, command)
+    few = tree.records <= RECORDS_OPEN
     return Why(
         asked=words_of_command(command),
         came=came,
         bad=bad,
         took=formats.duration(tree.ns),
-        reasons=tuple(_reason(node) for node in tree.roots[: 4 * CHILDREN_SHOWN]),
+        reasons=tuple(_reason(node, marks, few=few) for node in tree.roots[: 4 * CHILDREN_SHOWN]),
         lost=tree.lost or len(tree.roots) > 4 * CHILDREN_SHOWN,
     )
 
 
-def _reason(node: TraceNode) -> Reason:
+def _reason(node: TraceNode, marks: Marks, *, few: bool) -> Reason:
     told = sentence(node.event)
     left = len(node.children) - CHILDREN_SHOWN
+    children = tuple(_reason(child, marks, few=few) for child in node.children[:CHILDREN_SHOWN])
     return Reason(
+        seq=node.seq,
         words=told.words,
         place=told.place,
         event=node.name,
         took=formats.duration(node.ns) if node.ns else "",
         keys=keys.join(*told.keys),
-        children=tuple(_reason(child) for child in node.children[:CHILDREN_SHOWN]),
+        children=children,
         left_out=formats.times(left, "record") + " more" if left > 0 else "",
+        below=len(children) + sum(child.below for child in children) + max(0, left),
+        open=few or any(key in marks.selected for key in told.keys) or any(child.open for child in children),
     )
 
 
@@ -116,9 +126,7 @@ def outcome_words(outcome: Outcome, command: Command) -> tuple[str, bool]:
         parts.append(f"{formats.times(faults, 'page fault')}{major}")
     if outcome.ended is not None:
         parts.append(f"process {outcome.ended.pid} ended")
-    return (
-        ", ".join(parts)[:1].upper() + ", ".join(parts)[1:] + "." if parts else DONE.get(outcome.op, "Done.")
-    ), False
+    return (", ".join(parts) + "." if parts else DONE.get(outcome.op, "Done.")), False
 
 
 def _results(outcome: Outcome, command: Command) -> list[str]:
@@ -127,11 +135,11 @@ def _results(outcome: Outcome, command: Command) -> list[str]:
     if outcome.ret is not None and slot is not None:
         parts.append(f"{slot} = {formats.address(outcome.ret)}" if outcome.ret else f"{slot} = NULL")
     elif outcome.ret is not None and outcome.op in ("sbrk", "brk"):
-        parts.append(f"it gave {formats.address(outcome.ret)}")
+        parts.append(f"It gave {formats.address(outcome.ret)}")
     elif outcome.ret:
-        parts.append(f"it gave {outcome.ret}")
+        parts.append(f"It gave {outcome.ret}")
     if outcome.val is not None:
-        parts.append(f"it found {outcome.val} ({formats.short_hex(outcome.val)})")
+        parts.append(f"It found {outcome.val} ({formats.short_hex(outcome.val)})")
     if isinstance(outcome.pages, int):
         parts.append(f"{formats.times(outcome.pages, 'page')} done")
     elif outcome.pages is not None:
@@ -139,7 +147,7 @@ def _results(outcome: Outcome, command: Command) -> list[str]:
     if outcome.bad:
         parts.append(f"{formats.times(outcome.bad, 'page')} differ")
     if outcome.frames is not None:
-        parts.append("frames " + ", ".join(formats.pfn(pfn) for pfn in outcome.frames[:8]))
+        parts.append("Frames " + ", ".join(formats.pfn(pfn) for pfn in outcome.frames[:8]))
     if outcome.figures is not None:
         parts += [f"{name} {value}" for name, value in list(outcome.figures.items())[:8]]
     if outcome.maps is not None:
