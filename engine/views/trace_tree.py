@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from engine.events import Event, event_name
 from engine.events.machine import CommandPerformed
 from engine.kernel.entry import SystemCallNumber
+from engine.trace import NO_CAUSE
 
 if TYPE_CHECKING:
     from engine.commands import Command
@@ -51,12 +52,13 @@ def trace_tree(machine: Machine) -> TraceTreeView:
     """What the last command caused; empty before the first one."""
     records = last_records(machine)
     if not records or machine.version == 0:
-        return TraceTreeView(None, machine.time_ns, 0, (), 0, lost=False)
+        return TraceTreeView(None, machine.time_ns, 0, (), 0, lost=machine.version > 0)
+    start, count = records[0].start_ns, len(records)
     head = records[0].event
-    command = head.command if isinstance(head, CommandPerformed) else None
-    roots = _tree(records[1:] if command is not None else records, records[0].seq)
-    start = records[0].start_ns
-    return TraceTreeView(command, start, machine.time_ns - start, roots, len(records), lost=command is None)
+    if not isinstance(head, CommandPerformed):
+        return TraceTreeView(None, start, machine.time_ns - start, _tree(records, NO_CAUSE), count, lost=True)
+    roots = _tree(records[1:], records[0].seq)
+    return TraceTreeView(head.command, start, machine.time_ns - start, roots, count, lost=False)
 
 
 def last_records(machine: Machine) -> list[Record]:
