@@ -107,16 +107,21 @@ class MmFault:
 
     def _new_anon_page(self, vma: VmArea, address: int) -> Page | None:
         """A frame for an anonymous page at `address`, on its list and in its reverse map, but not mapped yet."""
-        kernel = self.kernel
-        if vma.anon_vma is None:
-            kernel.rmap.anon_vma_prepare(vma)
-        page = kernel.page_alloc.alloc_pages(GFP_HIGHUSER_MOVABLE, 0)
-        if page is None:
-            return None
-        page.flags |= PG_UPTODATE
-        kernel.rmap.page_add_new_anon_rmap(page, vma, address)
-        kernel.swap.lru_cache_add_inactive_or_unevictable(page, vma)
+        page = self._alloc_anon_page(vma)
+        if page is not None:
+            self._add_anon_page(page, vma, address)
         return page
+
+    def _alloc_anon_page(self, vma: VmArea) -> Page | None:
+        """A frame that is to be an anonymous page of `vma`, which has an anon_vma from now on."""
+        if vma.anon_vma is None:
+            self.kernel.rmap.anon_vma_prepare(vma)
+        return self.kernel.page_alloc.alloc_pages(GFP_HIGHUSER_MOVABLE, 0)
+
+    def _add_anon_page(self, page: Page, vma: VmArea, address: int) -> None:
+        page.flags |= PG_UPTODATE
+        self.kernel.rmap.page_add_new_anon_rmap(page, vma, address)
+        self.kernel.swap.lru_cache_add_inactive_or_unevictable(page, vma)
 
     # --- copy on write -----------------------------------------------------------------------------------------------
 
@@ -198,20 +203,21 @@ class MmFault:
         return self._done(address, "do_read_fault", page.pfn, bool(result & VmFault.MAJOR))
 
     def _do_cow_fault(self, vma: VmArea, address: int) -> VmFault:
+        """The frame is taken, and the region gets its anon_vma, before the file is asked: even beyond the file's end."""
         kernel, mm = self.kernel, vma.vm_mm
-        source, result = kernel.filemap.fault(vma, address)
-        if source is None:
-            return result
-        if kernel.memory.pte_alloc(mm, address) is None:
-            return VmFault.OOM
-        source.refcount += 1
-        page = self._new_anon_page(vma, address)
-        if page is not None:
-            kernel.ram.copy(page.pfn, source.pfn)
-            kernel.clock.ns += COSTS.copy_page
-        kernel.swap.put_page(source)
+        page = self._alloc_anon_page(vma)
         if page is None:
             return VmFault.OOM
+        source, result = kernel.filemap.fault(vma, address)
+        if source is None:
+            kernel.swap.put_page(page)
+            return result
+        kernel.ram.copy(page.pfn, source.pfn)
+        kernel.clock.ns += COSTS.copy_page
+        if kernel.memory.pte_alloc(mm, address) is None:
+            kernel.swap.put_page(page)
+            return VmFault.OOM
+        self._add_anon_page(page, vma, address)
         rights = vm_page_prot(vma.vm_flags) | PTE_DIRTY | (PTE_RW if vma.vm_flags & VM_WRITE else 0)
         kernel.memory.set_pte(mm, address, page.pfn << PAGE_SHIFT | rights)
         mm.anon_rss += 1

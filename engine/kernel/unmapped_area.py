@@ -58,15 +58,22 @@ def _hinted(mm: Mm, address: int, length: int, mmap_min_addr: int) -> int | None
 
 
 def _topdown(mm: Mm, length: int, low: int, high: int) -> int | None:
-    """unmapped_area_topdown(): the highest hole of [low, high) that holds `length` bytes; its upper end is used."""
-    above = mm.find_vma_index(high)
-    for index in range(above, -1, -1):
-        top = min(high, vm_start_gap(mm.vmas[index])) if index < len(mm.vmas) else high
+    """unmapped_area_topdown(): the highest hole of [low, high) that holds `length` bytes; its upper end is used.
+
+    A hole below a stack is tried without the stack's gap first. Where that would do, but the gap is in the way, the search
+    goes on below the gap, even past smaller regions with holes of their own in it.
+    """
+    index = mm.find_vma_index(high)
+    while index >= 0:
+        above = mm.vmas[index] if index < len(mm.vmas) else None
+        top = high if above is None else min(high, above.vm_start)
         bottom = max(low, mm.ends[index - 1] if index else 0)
-        if top - bottom >= length:
+        if top - bottom < length:
+            index -= 1
+        elif above is None or vm_start_gap(above) >= top:
             return top - length
-        if bottom == low:
-            return None
+        else:
+            high = vm_start_gap(above)
     return None
 
 
@@ -75,8 +82,6 @@ def _bottomup(mm: Mm, length: int, low: int, high: int) -> int | None:
     for index in range(mm.find_vma_index(low), len(mm.vmas) + 1):
         top = min(high, vm_start_gap(mm.vmas[index])) if index < len(mm.vmas) else high
         bottom = max(low, mm.ends[index - 1] if index else 0)
-        if bottom >= high:
-            return None
         if top - bottom >= length:
             return bottom
     return None
