@@ -23,7 +23,7 @@ from engine.kernel.mm_types import PAGE_OFFSET, PAGE_SHIFT, Page
 from engine.kernel.mmzone import NO_PFN, Watermark, Zone
 from engine.kernel.page_alloc import PageAllocator
 from engine.kernel.slab_common import cache_show
-from engine.kernel.slub import KmemCache, Slub
+from engine.kernel.slub import Slub
 from engine.kernel.vmstat import Vmstat
 from engine.kernel.zone_state import ZoneLists, ZoneSizes, zone_lists, zones_from_lists, zones_from_sizes
 from engine.kernel.zoneinfo import read_zoneinfo
@@ -31,6 +31,8 @@ from engine.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from engine.kernel.slub_cache import KmemCache
 
 __all__ = [
     "GFP_OF_KIND",

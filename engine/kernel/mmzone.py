@@ -68,14 +68,19 @@ class Watermark(IntEnum):
     """For tiered memory; computed, never used here."""
 
 
+_NEVER_FILLED: Final[OrderedDict[int, None]] = OrderedDict()
+"""Stands for the lists that hardly any machine needs: MIGRATE_ISOLATE's, and MIGRATE_HIGHATOMIC's until there is a reserve."""
+
+
 class FreeArea:
     """struct free_area: the free blocks of one order, a list for each migrate type."""
 
     __slots__ = ("blocks", "free_list")
 
     def __init__(self) -> None:
-        self.free_list: tuple[OrderedDict[int, None], ...] = tuple(OrderedDict() for _ in range(MIGRATE_TYPES))
+        self.free_list: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(MIGRATE_PCPTYPES)]
         """First frames of the blocks. The LAST key is the head of the list, where blocks are taken and mostly put."""
+        self.free_list += [_NEVER_FILLED] * (MIGRATE_TYPES - MIGRATE_PCPTYPES)
         self.blocks: dict[int, int] = {}
         """PageBuddy(): pfn of each free block of this order -> the type whose list it stands on."""
 
@@ -93,7 +98,7 @@ class PerCpuPages:
 
     __slots__ = ("batch", "count", "free_factor", "high", "lists", "types")
 
-    def __init__(self) -> None:
+    def __init__(self, lists: int = NR_PCP_LISTS) -> None:
         self.count = 0
         """Pages on all lists."""
         self.high = 0
@@ -102,7 +107,7 @@ class PerCpuPages:
         """Pages fetched from the zone at a time."""
         self.free_factor = 0
         """Doubles what goes back each time that pages are freed and none allocated."""
-        self.lists: tuple[list[int], ...] = tuple([] for _ in range(NR_PCP_LISTS))
+        self.lists: tuple[list[int], ...] = tuple([] for _ in range(lists))
         self.types: dict[int, int] = {}
         """get_pcppage_migratetype() of those blocks on the lists whose type is not their list's (PCP_TYPES)."""
 
@@ -164,7 +169,7 @@ class Zone:
         self.vm_stat_diff = 0
         """The CPU's share of nr_free_pages: folded in when it grows beyond the threshold, or when the CPU is idle."""
         self.stat_threshold = 0
-        self.per_cpu_pageset = PerCpuPages()
+        self.per_cpu_pageset = PerCpuPages(NR_PCP_LISTS if present else 0)
         if start_pfn & (PAGEBLOCK_NR_PAGES - 1):
             # memmap_init_range() gives a type to those pageblocks whose first page it sees.
             self.pageblock_flags[start_pfn >> PAGEBLOCK_ORDER] = MIGRATE_UNMOVABLE
@@ -212,6 +217,12 @@ class Zone:
             self.pageblock_flags.pop(pfn >> PAGEBLOCK_ORDER, None)
         else:
             self.pageblock_flags[pfn >> PAGEBLOCK_ORDER] = migratetype
+
+    def make_highatomic_lists(self) -> None:
+        """Gives the zone lists for a high-order atomic reserve, if it has none yet."""
+        for area in self.free_area:
+            if area.free_list[MIGRATE_HIGHATOMIC] is area.free_list[MigrateType.ISOLATE]:
+                area.free_list[MIGRATE_HIGHATOMIC] = OrderedDict()
 
     def fold_vm_stat(self) -> None:
         """refresh_cpu_vm_stats() for this zone: the CPU tells what it has kept to itself."""

@@ -147,6 +147,7 @@ def reserve_highatomic_pageblock(zone: Zone, pfn: int, mem_map: Mapping[int, Pag
         return
     if zone.get_pageblock_migratetype(pfn) < MIGRATE_PCPTYPES:
         zone.nr_reserved_highatomic += PAGEBLOCK_NR_PAGES
+        zone.make_highatomic_lists()
         zone.set_pageblock_migratetype(pfn, MIGRATE_HIGHATOMIC)
         move_freepages_block(zone, pfn, MIGRATE_HIGHATOMIC, mem_map)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from engine.kernel.slub import KmemCache
+    from engine.kernel.slub_cache import KmemCache
 
 CACHE_LINE_SIZE: Final = 64
 ARCH_SLAB_MINALIGN: Final = 8

@@ -13,31 +13,28 @@ A free object holds the address of the next free one, at `offset`, as a word in 
     |     ...            | next |    ...     |      offset: the middle of the object, 4-aligned
     +--------------------+------+------------+
 
+Objects that were never taken follow one another by address; their words are not written, so a new slab costs the host nothing.
 Left out: debugging (red zones, poison, tracking), freelist hardening, shuffling inside a slab, NUMA, kfence.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine.clock import COSTS
 from engine.events.slab import KmemCacheAlloc, KmemCacheFree, SlabAllocated, SlabFreed
+from engine.kernel.errno import Errno, ErrorNumber
 from engine.kernel.gfp import (
     _GFP_NOFAIL,
     _GFP_NORETRY,
     _GFP_NOWARN,
     _GFP_RECLAIMABLE,
     GFP_KERNEL,
+    GFP_KERNEL_ACCOUNT,
 )
 from engine.kernel.mm_types import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, PG_SLAB, Page
-from engine.kernel.slab_common import (
-    KMALLOC_SIZES,
-    POINTER_SIZE,
-    SLAB_RECLAIM_ACCOUNT,
-    calculate_alignment,
-    kmalloc_name,
-    kmalloc_size,
-)
+from engine.kernel.slab_common import KMALLOC_SIZES, SLAB_RECLAIM_ACCOUNT, kmalloc_name, kmalloc_size
+from engine.kernel.slub_cache import MAX_PAGE_ORDER, NULL, KmemCache, Slab, get_order, order_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,132 +44,6 @@ if TYPE_CHECKING:
     from engine.kernel.page_alloc import PageAllocator
     from engine.kernel.vmstat import Vmstat
     from engine.trace import Trace
-
-SLUB_MAX_ORDER: Final = 3
-"""PAGE_ALLOC_COSTLY_ORDER: the largest slab that is made without need."""
-MAX_OBJS_PER_PAGE: Final = 32767
-MAX_PAGE_ORDER: Final = 10
-MIN_PARTIAL: Final = 5
-MAX_PARTIAL: Final = 10
-MIN_OBJECTS: Final = 8
-"""4 * (fls(nr_cpus) + 1), for one CPU."""
-_LEAST_FRACTION: Final = 4
-_FIRST_FRACTION: Final = 16
-NULL: Final = 0
-
-
-def get_order(size: int) -> int:
-    """get_order(): the smallest order whose block holds `size` bytes."""
-    return max(0, (size - 1 >> PAGE_SHIFT).bit_length())
-
-
-def order_objects(order: int, size: int) -> int:
-    """order_objects(): how many objects of `size` bytes a slab of that order holds."""
-    return (PAGE_SIZE << order) // size
-
-
-def calc_slab_order(size: int, min_objects: int, max_order: int, fract_leftover: int) -> int:
-    """calc_slab_order(): the smallest order that holds `min_objects` and leaves at most 1/fract_leftover unused."""
-    if order_objects(0, size) > MAX_OBJS_PER_PAGE:
-        return get_order(size * MAX_OBJS_PER_PAGE) - 1
-    order = get_order(min_objects * size)
-    while order <= max_order:
-        slab_size = PAGE_SIZE << order
-        if slab_size % size <= slab_size // fract_leftover:
-            break
-        order += 1
-    return order
-
-
-def calculate_order(size: int) -> int:
-    """calculate_order(): a slab's order for objects of `size` bytes: enough objects first, then little waste."""
-    min_objects = min(MIN_OBJECTS, order_objects(SLUB_MAX_ORDER, size))
-    while min_objects > 1:
-        fraction = _FIRST_FRACTION
-        while fraction >= _LEAST_FRACTION:
-            order = calc_slab_order(size, min_objects, SLUB_MAX_ORDER, fraction)
-            if order <= SLUB_MAX_ORDER:
-                return order
-            fraction //= 2
-        min_objects -= 1
-    order = calc_slab_order(size, 1, SLUB_MAX_ORDER, 1)
-    return order if order <= SLUB_MAX_ORDER else calc_slab_order(size, 1, MAX_PAGE_ORDER, 1)
-
-
-def cpu_partial_objects(size: int) -> int:
-    """set_cpu_partial(): how many free objects a CPU may keep on its partial list, by the object's size."""
-    if size >= PAGE_SIZE:
-        return 6
-    if size >= 1024:
-        return 24
-    return 52 if size >= 256 else 120
-
-
-class Slab:
-    """struct slab: a block of pages with objects of one cache. `freelist` is the first free object's address, or NULL."""
-
-    __slots__ = ("freelist", "frozen", "inuse", "objects", "order", "pfn", "slabs")
-
-    def __init__(self, pfn: int, order: int, objects: int) -> None:
-        self.pfn = pfn
-        self.order = order
-        self.objects = objects
-        self.inuse = 0
-        self.frozen = False
-        self.freelist = NULL
-        self.slabs = 0
-        """On a CPU partial list: how many slabs that list had when this one became its head, itself counted."""
-
-    @property
-    def address(self) -> int:
-        """Where the kernel sees it: in the direct map."""
-        return PAGE_OFFSET + (self.pfn << PAGE_SHIFT)
-
-
-class KmemCache:
-    """struct kmem_cache: objects of `object_size` bytes, `size` apart, `objects` a slab of 2**order pages."""
-
-    __slots__ = (
-        "align",
-        "aliases",
-        "cpu_freelist",
-        "cpu_partial",
-        "cpu_partial_slabs",
-        "cpu_slab",
-        "flags",
-        "min_partial",
-        "name",
-        "node_partial",
-        "nr_slabs",
-        "object_size",
-        "objects",
-        "offset",
-        "order",
-        "size",
-        "total_objects",
-    )
-
-    def __init__(self, name: str, object_size: int, align: int, flags: int) -> None:
-        self.name = name
-        self.flags = flags
-        self.object_size = object_size
-        self.align = calculate_alignment(flags, align, object_size)
-        aligned = object_size + POINTER_SIZE - 1 & -POINTER_SIZE
-        self.offset = object_size // 2 & -POINTER_SIZE
-        self.size = aligned + self.align - 1 & -self.align
-        self.order = calculate_order(self.size)
-        self.objects = order_objects(self.order, self.size)
-        self.min_partial = max(MIN_PARTIAL, min(MAX_PARTIAL, (self.size.bit_length() - 1) // 2))
-        self.cpu_partial_slabs = -(-cpu_partial_objects(self.size) * 2 // self.objects)
-        self.aliases: list[str] = []
-        self.cpu_slab: Slab | None = None
-        self.cpu_freelist = NULL
-        self.cpu_partial: list[Slab] = []
-        """The CPU's partial list; its last element is the head."""
-        self.node_partial: dict[int, Slab] = {}
-        """The node's partial list, by pfn, head first."""
-        self.nr_slabs = 0
-        self.total_objects = 0
 
 
 class KernelPort(Protocol):
@@ -216,7 +87,7 @@ class Slub:
     def cache_of(self, address: int) -> tuple[KmemCache, Slab] | None:
         """virt_to_slab(): the slab that holds a kernel address, with its cache; None for other memory."""
         pfn = address - PAGE_OFFSET >> PAGE_SHIFT
-        for order in range(SLUB_MAX_ORDER + 1):
+        for order in range(MAX_PAGE_ORDER + 1):
             found = self.slabs.get(pfn & -(1 << order))
             if found is not None and pfn < found[1].pfn + (1 << found[1].order):
                 return found
@@ -231,13 +102,20 @@ class Slub:
     # --- taking ------------------------------------------------------------------------------------------------------
 
     def kmem_cache_alloc(self, cache: KmemCache, gfp: int = GFP_KERNEL) -> int | None:
-        """kmem_cache_alloc(): an object's kernel address; None when there is no memory for a slab."""
+        """kmem_cache_alloc(): an object's kernel address, zeroed (init_on_alloc=1); None when there is no memory for a slab."""
         taken = cache.cpu_freelist
         if not taken:
             taken = self._slab_alloc(cache, gfp)
             if not taken:
                 return None
-        cache.cpu_freelist = self.get_freepointer(cache, taken)
+        slab = cache.cpu_slab
+        assert slab is not None
+        cache.cpu_freelist = self.get_freepointer(cache, slab, taken)
+        number = (taken - slab.address) // cache.size
+        if number >= slab.never_taken:
+            slab.never_taken = number + 1
+        else:
+            self.set_freepointer(cache, taken, NULL)
         if self.kernel.trace.on:
             self.kernel.trace.emit(KmemCacheAlloc(cache.name, taken, cache.object_size))
         return taken
@@ -294,11 +172,7 @@ class Slub:
         self._count_pages(cache, 1 << page.order)
         cache.nr_slabs += 1
         cache.total_objects += slab.objects
-        start = slab.address
-        for number in range(slab.objects - 1):
-            self.set_freepointer(cache, start + number * cache.size, start + (number + 1) * cache.size)
-        self.set_freepointer(cache, start + (slab.objects - 1) * cache.size, NULL)
-        slab.freelist = start
+        slab.freelist = slab.address
         slab.frozen = True
         cache.cpu_slab = slab
         if self.kernel.trace.on:
@@ -314,6 +188,13 @@ class Slub:
         if page is None:
             page = self.kernel.page_alloc.alloc_pages(gfp, get_order(cache.size))
         return page
+
+    def new_record(self, cache: KmemCache) -> int:
+        """kmem_cache_alloc(GFP_KERNEL) for a record of the kernel's own. Raises Errno(ENOMEM)."""
+        address = self.kmem_cache_alloc(cache, GFP_KERNEL_ACCOUNT)
+        if address is None:
+            raise Errno(ErrorNumber.ENOMEM)
+        return address
 
     # --- returning ---------------------------------------------------------------------------------------------------
 
@@ -409,8 +290,11 @@ class Slub:
 
     # --- free pointers -----------------------------------------------------------------------------------------------
 
-    def get_freepointer(self, cache: KmemCache, address: int) -> int:
-        """get_freepointer(): the word in a free object that names the next one."""
+    def get_freepointer(self, cache: KmemCache, slab: Slab, address: int) -> int:
+        """get_freepointer(): the free object after the one at `address`: the word in it says, once it has been taken and freed."""
+        number = (address - slab.address) // cache.size
+        if number >= slab.never_taken:
+            return address + cache.size if number + 1 < slab.objects else NULL
         return self.kernel.ram.read32(address + cache.offset - PAGE_OFFSET)
 
     def set_freepointer(self, cache: KmemCache, address: int, following: int) -> None:
@@ -424,7 +308,12 @@ class Slub:
             at = head
             while at:
                 yield at
-                at = self.get_freepointer(cache, at)
+                at = self.get_freepointer(cache, slab, at)
+
+    def objects_in_use(self, cache: KmemCache) -> int:
+        """Objects taken and not returned, by what every slab's free list holds."""
+        mine = [slab for owner, slab in self.slabs.values() if owner is cache]
+        return sum(slab.objects - sum(1 for _ in self.free_objects(cache, slab)) for slab in mine)
 
     def _count_pages(self, cache: KmemCache, pages: int) -> None:
         self.kernel.clock.ns += COSTS.page_alloc

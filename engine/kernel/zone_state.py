@@ -18,6 +18,7 @@ from engine.kernel.memblock import DEBIAN_686, INITRD_PAGES
 from engine.kernel.mm_types import PG_LRU, Page
 from engine.kernel.mmzone import (
     MAX_ORDER,
+    MIGRATE_HIGHATOMIC,
     MIGRATE_MOVABLE,
     PAGEBLOCK_NR_PAGES,
     PAGEBLOCK_ORDER,
@@ -136,6 +137,8 @@ def _zone_with_marks(pgdat: Pglist, zone_type: ZoneType, marks: ZoneMarks) -> Zo
 
 
 def _fill_lists(zone: Zone, lists: ZoneLists) -> None:
+    if any(migratetype == MIGRATE_HIGHATOMIC for _, migratetype, _ in lists["free"]):
+        zone.make_highatomic_lists()
     for order, migratetype, blocks in lists["free"]:
         area = zone.free_area[order]
         for pfn in reversed(blocks):

@@ -12,7 +12,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from app.replay_kernel import END, perform, replay
 from engine.events.page_alloc import BuddyMerge, Expand, FreeOnePage, MmPageAlloc, MmPageAllocZoneLocked, MmPageFree
 from engine.kernel.gfp import GFP_ATOMIC, GFP_KERNEL
-from engine.kernel.mmzone import MAX_ORDER, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE, Watermark
+from engine.kernel.mmzone import (
+    MAX_ORDER,
+    MIGRATE_MOVABLE,
+    MIGRATE_UNMOVABLE,
+    PAGEBLOCK_NR_PAGES,
+    MigrateType,
+    Watermark,
+)
 from engine.kernel_program import GFP_OF_KIND, AllocKind, KernelMachine
 from tests.oracle_corpus import ORACLE, machine_of, program_names, recording
 
@@ -168,6 +175,21 @@ def test_atomic_requests_ignore_the_boost_and_may_use_five_eighths_of_what_the_m
     assert normal.watermark_boost == 1024
     assert normal.nr_free_pages == 141 - 141 // 2 - (141 - 141 // 2) // 4 - 2
     assert dma.nr_free_pages == 71 - 71 // 2 - (71 - 71 // 2) // 4 + 29 - 2
+
+
+def test_an_urgent_block_below_the_mark_reserves_its_pageblock_for_others_of_its_kind() -> None:
+    kernel = KernelMachine.boot(64)
+    allocator = kernel.page_alloc
+    _, normal = allocator.zones
+    while normal.nr_free_pages > normal.min_wmark_pages:
+        kernel.alloc(0, 0, "kernel")
+    assert allocator.alloc_pages(GFP_ATOMIC, 1) is not None
+    assert normal.nr_reserved_highatomic == PAGEBLOCK_NR_PAGES
+    assert MigrateType.HIGHATOMIC in normal.pageblock_flags.values()
+    reserved = sum(len(area.free_list[MigrateType.HIGHATOMIC]) << order for order, area in enumerate(normal.free_area))
+    assert 0 < reserved < PAGEBLOCK_NR_PAGES
+    assert not any(area.free_list[MigrateType.ISOLATE] for area in normal.free_area)
+    allocator.check()
 
 
 def test_a_request_without_memory_fails_after_waking_kswapd() -> None:

@@ -14,7 +14,7 @@ from engine.kernel.proc.pagetypeinfo import MIGRATETYPE_NAMES, pagetypeinfo_text
 from engine.kernel.proc.slabinfo import HEADER
 from engine.kernel.proc.zoneinfo import zoneinfo_text
 from engine.kernel.slab_common import cache_show
-from engine.kernel.slub import KmemCache, Slab
+from engine.kernel.slub_cache import KmemCache, Slab
 from engine.kernel.swap import LruList
 from engine.kernel.vmstat import Vmstat
 from engine.kernel.zone_state import zones_from_sizes
