@@ -37,6 +37,7 @@ def check(machine: Machine) -> None:
         _check_regions(task.mm)
     _check_mappings(kernel)
     _check_lists(kernel)
+    _check_records(kernel)
     _check_tlb(kernel)
 
 
@@ -109,6 +110,23 @@ def _check_lists(kernel: Kernel) -> None:
             listed += 1
     flagged = sum(1 for page in kernel.page_alloc.mem_map.values() if page.flags & PG_LRU)
     _demand(flagged == listed, f"{flagged} pages say they are on an LRU list, {listed} are")
+
+
+def _check_records(kernel: Kernel) -> None:
+    """The kernel's records are the objects that their slab caches have given out: none lost, none twice."""
+    vmas = [vma for task in kernel.tasks.values() for vma in task.mm]
+    anon_vmas = {id(each): each for vma in vmas for linked in vma.anon_vma_chain for each in (linked, linked.root)}
+    records = {
+        "vm_area_struct": [vma.address for vma in vmas],
+        "anon_vma_chain": [address for vma in vmas for address in vma.chain_addresses],
+        "anon_vma": [anon_vma.address for anon_vma in anon_vmas.values()],
+        "mm_struct": [task.mm.address for task in kernel.tasks.values()],
+        "task_struct": [task.address for task in kernel.tasks.values()],
+    }
+    for name, addresses in records.items():
+        in_use = kernel.slub.objects_in_use(kernel.slub.caches[name])
+        _demand(len(set(addresses)) == len(addresses), f"two records share an object of {name}")
+        _demand(len(addresses) == in_use, f"{len(addresses)} records of {name}, {in_use} objects in use")
 
 
 def _check_tlb(kernel: Kernel) -> None:

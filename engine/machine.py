@@ -43,6 +43,7 @@ class Machine:
         self.config = config
         self.clock = Clock()
         self.trace = Trace(self.clock, config.trace_capacity)
+        self.trace.on = False
         self.kernel = Kernel(config, self.clock, self.trace)
         self.cpu: Cpu = self.kernel.cpu
         self.processes: dict[int, Process] = {}
@@ -51,6 +52,8 @@ class Machine:
         for name, value in config.sysctls:
             self._set_sysctl(name, value)
         self._spawn()
+        self.trace.on = True
+        # Nobody asked for what happens at boot: the first command is record 0.
 
     @property
     def time_ns(self) -> int:

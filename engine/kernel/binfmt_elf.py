@@ -26,7 +26,6 @@ from engine.kernel.mm_types import (
     VM_STACK_FLAGS,
     VM_WRITE,
     Mm,
-    VmArea,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class BinfmtElf:
         else:
             flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | (VM_ACCOUNT if flags & VM_WRITE else 0)
             file, pgoff = self._file(mapping, self.kernel.root_fs), mapping.offset >> PAGE_SHIFT
-        vma = VmArea(mm, mapping.start, mapping.end, flags, pgoff, file, name)
+        vma = self.kernel.vma.vm_area_alloc(mm, mapping.start, mapping.end, flags, pgoff, file, name)
         self.kernel.mmap.insert_vm_struct(mm, vma)
 
     def _file(self, mapping: Mapping, fs: FileSystem) -> File:

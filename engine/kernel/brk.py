@@ -71,7 +71,7 @@ class Brk:
         if heap is not None and can_vma_merge_after(heap, flags, None, None, old >> PAGE_SHIFT):
             kernel.vma.vma_expand(heap, heap.vm_start, new, heap.vm_pgoff, None)
         else:
-            kernel.vma.vma_link(VmArea(mm, old, new, flags, old >> PAGE_SHIFT))
+            kernel.vma.vma_link(kernel.vma.vm_area_alloc(mm, old, new, flags, old >> PAGE_SHIFT))
         vm_stat_account(mm, flags, pages)
         if flags & VM_LOCKED:
             mm.locked_vm += pages

@@ -35,4 +35,6 @@ class Exit:
         kernel.page_alloc.free_pages(kernel.page_alloc.mem_map[mm.pgd], 0)
         kernel.page_alloc.free_pages(kernel.page_alloc.mem_map[task.stack_pfn], THREAD_SIZE_ORDER)
         kernel.vmstat.nr_kernel_stack -= THREAD_SIZE_KB
+        kernel.slub.kmem_cache_free(kernel.fork.mm_cachep, mm.address)
+        kernel.slub.kmem_cache_free(kernel.fork.task_struct_cachep, task.address)
         del kernel.tasks[task.pid]

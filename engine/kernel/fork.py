@@ -26,7 +26,8 @@ from engine.kernel.mm_types import (
     VmArea,
 )
 from engine.kernel.pgtable import PTRS_PER_PTE
-from engine.kernel.task import Task
+from engine.kernel.slab_common import CACHE_LINE_SIZE, SLAB_HWCACHE_ALIGN
+from engine.kernel.task import Killed, Task
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
@@ -34,27 +35,33 @@ if TYPE_CHECKING:
 THREAD_SIZE_ORDER: Final = 1
 """A kernel stack is two pages on i386."""
 THREAD_SIZE_KB: Final = PAGE_SIZE << THREAD_SIZE_ORDER >> 10
+SIZEOF_MM_STRUCT: Final = 576
+SIZEOF_TASK_STRUCT: Final = 2944
 KERNEL_PGD_BOUNDARY: Final = PAGE_OFFSET >> PGDIR_SHIFT
 
 
 class Fork:
     """Makes address spaces and tasks."""
 
-    __slots__ = ("kernel",)
+    __slots__ = ("kernel", "mm_cachep", "task_struct_cachep")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.mm_cachep = kernel.slub.kmem_cache_create("mm_struct", SIZEOF_MM_STRUCT, 0, SLAB_HWCACHE_ALIGN)
+        self.task_struct_cachep = kernel.slub.kmem_cache_create("task_struct", SIZEOF_TASK_STRUCT, CACHE_LINE_SIZE, 0)
 
     def mm_alloc(self) -> Mm:
         """mm_alloc(): an empty address space: a directory whose upper quarter is the kernel's. Raises Errno(ENOMEM)."""
         kernel = self.kernel
+        address = kernel.slub.new_record(self.mm_cachep)
         page = kernel.page_alloc.alloc_pages(GFP_KERNEL, 0)
         if page is None:
+            kernel.slub.kmem_cache_free(self.mm_cachep, address)
             raise Errno(ErrorNumber.ENOMEM)
         page.flags |= PG_TABLE
         directory = kernel.ram.writable(page.pfn)
         directory[KERNEL_PGD_BOUNDARY:PTRS_PER_PTE] = kernel.ram.frame(kernel.swapper_pg_dir)[KERNEL_PGD_BOUNDARY:]
-        mm = Mm(page.pfn)
+        mm = Mm(address, page.pfn)
         page.mapping = mm
         kernel.clock.ns += COSTS.clear_page
         return mm
@@ -62,12 +69,14 @@ class Fork:
     def task_alloc(self, pid: int, comm: str, mm: Mm, parent: Task | None) -> Task:
         """dup_task_struct(): a task with its kernel stack. Raises Errno(ENOMEM)."""
         kernel = self.kernel
+        address = kernel.slub.new_record(self.task_struct_cachep)
         stack = kernel.page_alloc.alloc_pages(GFP_KERNEL, THREAD_SIZE_ORDER)
         if stack is None:
+            kernel.slub.kmem_cache_free(self.task_struct_cachep, address)
             raise Errno(ErrorNumber.ENOMEM)
         stack.flags |= PG_KSTACK
         kernel.vmstat.nr_kernel_stack += THREAD_SIZE_KB
-        task = Task(pid, comm, mm, parent)
+        task = Task(address, pid, comm, mm, parent)
         task.stack_pfn = stack.pfn
         if parent is not None:
             task.rlimits = dict(parent.rlimits)
@@ -87,7 +96,7 @@ class Fork:
         child = self.task_alloc(pid, parent.comm, mm, parent)
         try:
             self._dup_mmap(mm, parent.mm)
-        except Errno:
+        except (Errno, Killed):
             kernel.exit.release(child)
             raise
         kernel.memory.flush_tlb_mm(parent.mm)
@@ -108,14 +117,14 @@ class Fork:
     def _dup_vma(self, mm: Mm, source: VmArea) -> None:
         kernel = self.kernel
         flags = source.vm_flags & VM_LOCKED_CLEAR_MASK
-        copy = VmArea(mm, source.vm_start, source.vm_end, flags, source.vm_pgoff, source.vm_file, source.name)
-        if source.vm_flags & VM_WIPEONFORK:
-            copy.anon_vma = None
-        else:
-            kernel.rmap.anon_vma_fork(copy, source)
+        copy = kernel.vma.vm_area_alloc(
+            mm, source.vm_start, source.vm_end, flags, source.vm_pgoff, source.vm_file, source.name
+        )
         mm.vmas.append(copy)
         mm.ends.append(copy.vm_end)
         kernel.vma.vma_link_file(copy)
+        if not source.vm_flags & VM_WIPEONFORK:
+            kernel.rmap.anon_vma_fork(copy, source)
         if not source.vm_flags & VM_WIPEONFORK and not kernel.memory.copy_page_range(copy, source):
             raise Errno(ErrorNumber.ENOMEM)
 

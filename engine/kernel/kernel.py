@@ -84,7 +84,7 @@ class Kernel:
         self.work_pending = False
         """Whether a kernel thread was woken, or a process was killed, that the machine has to see to after the command."""
         self.page_alloc = PageAllocator(self, self.boot.zones)
-        self.slub = Slub(self)
+        self.slub: Slub = Slub(self)
         self.rmap = Rmap(self)
         self.swap = Swap(self)
         self.swapfile = Swapfile(self)

@@ -106,11 +106,25 @@ class VmArea:
     `vm_pgoff` is the offset of vm_start in the file, in pages; for an anonymous region vm_start >> PAGE_SHIFT at its birth.
     """
 
-    __slots__ = ("anon_vma", "anon_vma_chain", "name", "vm_end", "vm_file", "vm_flags", "vm_mm", "vm_pgoff", "vm_start")
+    __slots__ = (
+        "address",
+        "anon_vma",
+        "anon_vma_chain",
+        "chain_addresses",
+        "name",
+        "vm_end",
+        "vm_file",
+        "vm_flags",
+        "vm_mm",
+        "vm_pgoff",
+        "vm_start",
+    )
 
     def __init__(
         self, mm: Mm, start: int, end: int, flags: int, pgoff: int, file: File | None = None, name: str = ""
     ) -> None:
+        self.address = 0
+        """Where the kernel keeps this record: an object of the slab cache vm_area_struct."""
         self.vm_mm = mm
         self.vm_start = start
         self.vm_end = end
@@ -118,8 +132,10 @@ class VmArea:
         self.vm_pgoff = pgoff
         self.vm_file = file
         self.anon_vma: AnonVma | None = None
-        self.anon_vma_chain: list[AnonVma] = []
+        self.anon_vma_chain: tuple[AnonVma, ...] = ()
         """The anon_vmas whose pages may be mapped here: the region's own first, then its ancestors' (after fork)."""
+        self.chain_addresses: tuple[int, ...] = ()
+        """The objects of the slab cache anon_vma_chain that say so, one an anon_vma."""
         self.name = name
         """"[vdso]" and its like (special mappings); "" where /proc derives the name."""
 
@@ -139,6 +155,7 @@ class Mm:
     """
 
     __slots__ = (
+        "address",
         "anon_rss",
         "arg_start",
         "brk",
@@ -168,7 +185,9 @@ class Mm:
         "vmas",
     )
 
-    def __init__(self, pgd: int) -> None:
+    def __init__(self, address: int, pgd: int) -> None:
+        self.address = address
+        """Where the kernel keeps this record: an object of the slab cache mm_struct."""
         self.pgd = pgd
         """The page directory's frame (pfn); CR3 is pgd << PAGE_SHIFT."""
         self.vmas: list[VmArea] = []

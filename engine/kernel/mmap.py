@@ -223,7 +223,7 @@ class Mmap:
         if not self._extend_neighbour(mm, file, address, end, vm_flags, pgoff):
             if file is None and vm_flags & VM_SHARED:
                 file = kernel.shmem.zero_setup(mm, length, vm_flags)
-            kernel.vma.vma_link(VmArea(mm, address, end, vm_flags, pgoff, file))
+            kernel.vma.vma_link(kernel.vma.vm_area_alloc(mm, address, end, vm_flags, pgoff, file))
         vm_stat_account(mm, vm_flags, pages)
         if vm_flags & VM_LOCKED:
             mm.locked_vm += pages

@@ -6,9 +6,10 @@ Left out: locking, and the interval trees (the lists are short here).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.hardware.paging import PTE_DIRTY, PTE_RW
+from engine.kernel.errno import Errno
 from engine.kernel.fs import AddressSpace
 from engine.kernel.mm_types import (
     PAGE_SHIFT,
@@ -22,21 +23,30 @@ from engine.kernel.mm_types import (
     VmArea,
 )
 from engine.kernel.pgtable import PTE_THERE
+from engine.kernel.task import Killed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.kernel.kernel import Kernel
 
+SIZEOF_ANON_VMA: Final = 56
+SIZEOF_ANON_VMA_CHAIN: Final = 32
+
 
 class AnonVma:
     """anon_vma: the regions in which pages of one origin may be mapped: the region that made them, and its copies in children."""
 
-    __slots__ = ("degree", "number", "parent", "vmas")
+    __slots__ = ("address", "degree", "number", "parent", "refcount", "root", "vmas")
 
-    def __init__(self, number: int, parent: AnonVma | None) -> None:
+    def __init__(self, address: int, number: int, parent: AnonVma | None) -> None:
+        self.address = address
+        """Where the kernel keeps this record: an object of the slab cache anon_vma."""
         self.number = number
         self.parent = parent
+        self.root: AnonVma = self if parent is None else parent.root
+        """The first of the family; it stays as long as one of the others does."""
+        self.refcount = 1
         self.degree = 0
         """num_children: anon_vmas made of this one by fork."""
         self.vmas: list[VmArea] = []
@@ -45,10 +55,12 @@ class AnonVma:
 class Rmap:
     """Keeps mapcounts, and the regions behind each anonymous page."""
 
-    __slots__ = ("_made", "kernel")
+    __slots__ = ("_made", "anon_vma_cachep", "anon_vma_chain_cachep", "kernel")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.anon_vma_cachep = kernel.slub.kmem_cache_create("anon_vma", SIZEOF_ANON_VMA, 0, 0)
+        self.anon_vma_chain_cachep = kernel.slub.kmem_cache_create("anon_vma_chain", SIZEOF_ANON_VMA_CHAIN, 0, 0)
         self._made = 0
 
     # --- anon_vma ----------------------------------------------------------------------------------------------------
@@ -57,9 +69,12 @@ class Rmap:
         """Gives `vma` an anon_vma before its first anonymous page: a neighbour's where the two could be one, or a new one."""
         if vma.anon_vma is not None:
             return vma.anon_vma
-        anon_vma = self._find_mergeable_anon_vma(vma) or self._new(None)
+        anon_vma = self._find_mergeable_anon_vma(vma)
+        if anon_vma is None:
+            anon_vma = self._new_for(vma, None)
+        else:
+            self._link(vma, anon_vma)
         vma.anon_vma = anon_vma
-        self._link(vma, anon_vma)
         return anon_vma
 
     def anon_vma_clone(self, destination: VmArea, source: VmArea) -> None:
@@ -73,28 +88,56 @@ class Rmap:
             return
         child.anon_vma = None
         self.anon_vma_clone(child, parent)
-        own = self._new(parent.anon_vma)
+        own = self._new_for(child, parent.anon_vma)
         parent.anon_vma.degree += 1
         child.anon_vma = own
-        self._link(child, own)
 
     def unlink_anon_vmas(self, vma: VmArea) -> None:
         """The region goes: no page will be looked for in it any more."""
-        for anon_vma in vma.anon_vma_chain:
+        for anon_vma, address in zip(vma.anon_vma_chain, vma.chain_addresses, strict=True):
             anon_vma.vmas.remove(vma)
-        vma.anon_vma_chain = []
+            self.kernel.slub.kmem_cache_free(self.anon_vma_chain_cachep, address)
+            if not anon_vma.vmas:
+                self._put_anon_vma(anon_vma)
+        vma.anon_vma_chain = vma.chain_addresses = ()
         if vma.anon_vma is not None and vma.anon_vma.parent is not None and not vma.anon_vma.vmas:
             vma.anon_vma.parent.degree -= 1
         vma.anon_vma = None
 
-    def _new(self, parent: AnonVma | None) -> AnonVma:
+    def _new_for(self, vma: VmArea, parent: AnonVma | None) -> AnonVma:
+        """anon_vma_alloc(), and the link to the region that it is for. Raises Errno(ENOMEM)."""
+        slub = self.kernel.slub
+        link = slub.new_record(self.anon_vma_chain_cachep)
+        try:
+            address = slub.new_record(self.anon_vma_cachep)
+        except (Errno, Killed):
+            slub.kmem_cache_free(self.anon_vma_chain_cachep, link)
+            raise
         self._made += 1
-        return AnonVma(self._made, parent)
+        anon_vma = AnonVma(address, self._made, parent)
+        if parent is not None:
+            anon_vma.root.refcount += 1
+        self._link_by(link, vma, anon_vma)
+        return anon_vma
+
+    def _put_anon_vma(self, anon_vma: AnonVma) -> None:
+        """put_anon_vma(): no region shows its pages any more, or the last of its family is gone."""
+        anon_vma.refcount -= 1
+        if anon_vma.refcount:
+            return
+        self.kernel.slub.kmem_cache_free(self.anon_vma_cachep, anon_vma.address)
+        if anon_vma.root is not anon_vma:
+            self._put_anon_vma(anon_vma.root)
 
     def _link(self, vma: VmArea, anon_vma: AnonVma) -> None:
+        """anon_vma_chain_alloc() and anon_vma_chain_link(). Raises Errno(ENOMEM)."""
         if anon_vma not in vma.anon_vma_chain:
-            vma.anon_vma_chain.append(anon_vma)
-            anon_vma.vmas.append(vma)
+            self._link_by(self.kernel.slub.new_record(self.anon_vma_chain_cachep), vma, anon_vma)
+
+    def _link_by(self, link: int, vma: VmArea, anon_vma: AnonVma) -> None:
+        vma.anon_vma_chain += (anon_vma,)
+        vma.chain_addresses += (link,)
+        anon_vma.vmas.append(vma)
 
     def _find_mergeable_anon_vma(self, vma: VmArea) -> AnonVma | None:
         """find_mergeable_anon_vma(): the next region's, else the previous one's, where they could merge but for rights."""

@@ -49,9 +49,23 @@ class Killed(Exception):  # noqa: N818 - a fact, not an error of ours
 class Task:
     """One process: its address space, its open files, its limits, its faults."""
 
-    __slots__ = ("comm", "files", "maj_flt", "min_flt", "mm", "oom_score_adj", "parent", "pid", "rlimits", "stack_pfn")
+    __slots__ = (
+        "address",
+        "comm",
+        "files",
+        "maj_flt",
+        "min_flt",
+        "mm",
+        "oom_score_adj",
+        "parent",
+        "pid",
+        "rlimits",
+        "stack_pfn",
+    )
 
-    def __init__(self, pid: int, comm: str, mm: Mm, parent: Task | None) -> None:
+    def __init__(self, address: int, pid: int, comm: str, mm: Mm, parent: Task | None) -> None:
+        self.address = address
+        """Where the kernel keeps this record: an object of the slab cache task_struct."""
         self.pid = pid
         self.comm = comm
         self.mm = mm

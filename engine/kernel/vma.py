@@ -8,25 +8,44 @@ memory policies, named anonymous memory.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.clock import COSTS
 from engine.kernel.errno import Errno, ErrorNumber
 from engine.kernel.mm_types import PAGE_SHIFT, VM_SPECIAL, Mm, VmArea
+from engine.kernel.task import Killed
 
 if TYPE_CHECKING:
     from engine.kernel.fs import File
     from engine.kernel.kernel import Kernel
     from engine.kernel.rmap import AnonVma
 
+SIZEOF_VM_AREA_STRUCT: Final = 72
+
 
 class Vma:
     """Changes the regions of address spaces, and nothing else: no page, no count of pages."""
 
-    __slots__ = ("kernel",)
+    __slots__ = ("kernel", "vm_area_cachep")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.vm_area_cachep = kernel.slub.kmem_cache_create("vm_area_struct", SIZEOF_VM_AREA_STRUCT, 0, 0)
+
+    # --- records -----------------------------------------------------------------------------------------------------
+
+    def vm_area_alloc(
+        self, mm: Mm, start: int, end: int, flags: int, pgoff: int, file: File | None = None, name: str = ""
+    ) -> VmArea:
+        """vm_area_alloc(): a region that is not linked yet. Raises Errno(ENOMEM)."""
+        address = self.kernel.slub.new_record(self.vm_area_cachep)
+        vma = VmArea(mm, start, end, flags, pgoff, file, name)
+        vma.address = address
+        return vma
+
+    def vm_area_free(self, vma: VmArea) -> None:
+        """vm_area_free(): the record of a region that is linked nowhere any more."""
+        self.kernel.slub.kmem_cache_free(self.vm_area_cachep, vma.address)
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
@@ -51,6 +70,7 @@ class Vma:
         del mm.vmas[at], mm.ends[at]
         self.kernel.rmap.unlink_anon_vmas(vma)
         self.kernel.clock.ns += COSTS.vma
+        self.vm_area_free(vma)
         if vma.vm_file is None:
             return
         inode = vma.vm_file.inode
@@ -85,9 +105,14 @@ class Vma:
 
     def vm_area_dup(self, vma: VmArea, start: int, end: int, pgoff: int) -> VmArea:
         """vm_area_dup() and anon_vma_clone(): a region like `vma` at [start, end), not yet linked."""
-        new = VmArea(vma.vm_mm, start, end, vma.vm_flags, pgoff, vma.vm_file, vma.name)
+        new = self.vm_area_alloc(vma.vm_mm, start, end, vma.vm_flags, pgoff, vma.vm_file, vma.name)
         new.anon_vma = vma.anon_vma
-        self.kernel.rmap.anon_vma_clone(new, vma)
+        try:
+            self.kernel.rmap.anon_vma_clone(new, vma)
+        except (Errno, Killed):
+            self.kernel.rmap.unlink_anon_vmas(new)
+            self.vm_area_free(new)
+            raise
         return new
 
     def isolate(self, vma: VmArea, start: int, end: int) -> None:
