@@ -162,8 +162,8 @@ def test_a_row_of_chunks_is_one_stop_and_arrows_move_in_it(machine: Page) -> Non
 
 
 def test_a_frame_can_be_chosen_by_its_number_or_its_cell(machine: Page) -> None:
-    machine.get_by_label("Frame").fill("0x1000")
-    machine.get_by_label("Frame").press("Enter")
+    machine.get_by_label("Frame", exact=True).fill("0x1000")
+    machine.get_by_label("Frame", exact=True).press("Enter")
     expect(fact(machine, "frame")).to_contain_text("kernel code, zone Normal")
     machine.locator("rect.cell").first.click()
     expect(fact(machine, "frame")).to_contain_text("0x00001")
@@ -185,8 +185,8 @@ def test_without_paging_there_is_no_directory_on_the_way(machine: Page) -> None:
 def test_a_child_has_its_own_page_and_shares_the_frame(machine: Page) -> None:
     type_command(machine, "malloc a 100")
     type_command(machine, "fork 1")
-    machine.get_by_role("link", name="process 1").click()
-    expect(machine.get_by_role("link", name="process 1")).to_have_attribute("aria-current", "page")
+    machine.get_by_role("link", name="process 1", exact=True).click()
+    expect(machine.get_by_role("link", name="process 1", exact=True)).to_have_attribute("aria-current", "page")
     expect(fact(machine, "mapped")).to_contain_text("2 times: process 0 at 0x0804e000, process 1 at 0x0804e000")
 
 
