@@ -106,6 +106,23 @@ function thread() {
   svg.firstElementChild.setAttribute("d", path);
 }
 
+// --- when the server fails: what is on the page stays ------------------------------------------------------------------
+
+function complain(words) {
+  const trouble = byId("trouble");
+  if (!trouble) return;
+  trouble.textContent = words;
+  trouble.hidden = false;
+}
+
+document.addEventListener("htmx:before:response", (event) => {
+  const { status } = event.detail.ctx.response;
+  if (status < 400 || status === 404 || status === 422) return;
+  event.preventDefault();
+  complain(`The server answered ${status}. Reload the page to see where the machine stands.`);
+});
+document.addEventListener("htmx:error", () => complain("The server does not answer. Is it running?"));
+
 // --- after each change -----------------------------------------------------------------------------------------------
 
 function settle() {
@@ -115,11 +132,18 @@ function settle() {
   if (now) now.parentElement.scrollLeft = now.offsetLeft - now.parentElement.clientWidth / 2;
 }
 
+// What is typed while a command is under way stays: the field is emptied when it is sent, not when the answer comes.
+document.addEventListener("htmx:config:request", (event) => {
+  if (event.target instanceof Element && event.target.matches("form.words")) byId("f-words").value = "";
+});
+
 function settled() {
   settle();
+  for (const field of document.querySelectorAll("[data-suggest]")) field.value = field.defaultValue;
   const wrong = document.querySelector("[aria-invalid]");
-  if (wrong) wrong.focus();
-  else if (document.activeElement === byId("f-words")) byId("f-words").value = "";
+  if (!wrong) return;
+  if (!wrong.value) wrong.value = wrong.defaultValue;
+  wrong.focus();
 }
 
 document.addEventListener("htmx:after:swap", settled);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log2
 from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup, escape
@@ -19,6 +20,7 @@ _PITCH: Final = 13
 _LEAST: Final = 2.0
 _LEDGER_WIDTH: Final = 1000
 _LEDGER_HEIGHT: Final = 22
+_BAR_WIDTH: Final = 60
 
 
 def zone_svg(zone: ZoneView, marks: Marks, frames_per_cell: int, label: str) -> Markup:
@@ -84,8 +86,8 @@ def ledger_svg(memory: PhysicalMemoryView, label: str) -> Markup:
 
 
 def bar_svg(value: int, largest: int) -> Markup:
-    """A small bar beside a number that says the same: for the eye alone."""
-    width = 0 if not largest else max(2, round(60 * value / largest)) if value else 0
+    """A small bar beside a number that says the same, on a logarithmic scale: for the eye alone."""
+    width = round(_BAR_WIDTH * log2(1 + value) / log2(1 + largest)) if value else 0
     return Markup(  # noqa: S704 - numbers
-        f'<svg class="bar" viewBox="0 0 60 8" aria-hidden="true"><rect width="{width}" height="8"/></svg>'
+        f'<svg class="bar" viewBox="0 0 {_BAR_WIDTH} 8" aria-hidden="true"><rect width="{width}" height="8"/></svg>'
     )

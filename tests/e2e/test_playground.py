@@ -132,6 +132,23 @@ def test_words_that_are_no_command_are_refused_and_kept(machine: Page) -> None:
     expect(field).to_have_value("mallok a 100")
 
 
+def test_what_is_typed_while_a_command_is_under_way_is_not_lost(machine: Page) -> None:
+    machine.keyboard.press("/")
+    for number in range(5):
+        machine.keyboard.type(f"malloc p{number} 24")
+        machine.keyboard.press("Enter")
+    expect(machine.locator(".clock")).to_contain_text("step 5 of 5")
+    expect(machine.locator(".pointers b")).to_have_text(["p0", "p1", "p2", "p3", "p4"])
+
+
+def test_a_slot_that_was_typed_is_not_suggested_again(machine: Page) -> None:
+    form = machine.locator("form.command").filter(has=machine.get_by_role("button", name="malloc", exact=True))
+    form.get_by_label("into").fill("x")
+    form.get_by_role("button").click()
+    expect(machine.locator(".came")).to_have_text(f"x = {FIRST}.")
+    expect(form.get_by_label("into")).to_have_value("a")
+
+
 def test_a_segmentation_fault_is_told_with_its_address(machine: Page) -> None:
     type_command(machine, "read 0x40000000")
     expect(machine.locator(".came.bad")).to_have_text("SIGSEGV at 0x40000000. The program's handler caught it.")
@@ -193,6 +210,17 @@ def test_a_child_has_its_own_page_and_shares_the_frame(machine: Page) -> None:
 def test_a_machine_that_is_not_there_is_said_to_be_missing(page: Page, base_url: str, complaints: list[str]) -> None:
     page.goto(f"{base_url}/m/nobody")
     expect(page.get_by_role("heading", name="This machine is not here.")).to_be_visible()
+    complaints.clear()
+
+
+def test_what_is_shown_stays_when_the_server_fails(machine: Page, complaints: list[str]) -> None:
+    type_command(machine, "malloc a 100")
+    machine.route("**/do*", lambda route: route.fulfill(status=503, body="no"))
+    machine.get_by_role("combobox", name="Command").fill("malloc b 100")
+    machine.get_by_role("combobox", name="Command").press("Enter")
+    expect(machine.get_by_role("alert")).to_contain_text("The server answered 503.")
+    expect(chunk(machine, "a")).to_be_visible()
+    assert [text for text in complaints if "503" not in text] == []
     complaints.clear()
 
 
