@@ -184,14 +184,18 @@ def tlb_hit() -> Mark:
 
 
 def step_back() -> Mark:
-    """One step back in a session of 10,000 commands against one forward."""
-    session = Session(_BASE)
-    for command in program(1000, 9_000):
-        session.perform(command)
-    steps = 40
+    """Forty steps back from the end of a session of 10,000 commands, against commands performed in it."""
+    commands = program(1000, 9_000)
+    steps, forward_commands = 40, 2000
+
+    def session_of(count: int) -> Session:
+        session = Session(_BASE)
+        for command in commands[:count]:
+            session.perform(command)
+        return session
 
     def back() -> Callable[[], object]:
-        session.go_to(len(session.commands))
+        session = session_of(len(commands))
 
         def work() -> None:
             for _ in range(steps):
@@ -200,19 +204,15 @@ def step_back() -> Mark:
         return work
 
     def forward() -> Callable[[], object]:
-        machine = Machine(_BASE)
-        commands = program(1000, 9_000)
-        for command in commands[:-2000]:
-            machine.perform(command)
-        rest = commands[-2000:]
+        session = session_of(len(commands) - forward_commands)
 
         def work() -> None:
-            for command in rest:
-                machine.perform(command)
+            for command in commands[-forward_commands:]:
+                session.perform(command)
 
         return work
 
-    found = ratio(back, forward) / steps * 2000
+    found = ratio(back, forward) / steps * forward_commands
     return Mark("stepping back one command of 10,000 ÷ a forward command, time", found, 20, at_most=True)
 
 

@@ -1,18 +1,20 @@
 """A session: a machine with its past. Any version of it can be returned to, by replay from a checkpoint.
 
 The commands are the truth; checkpoints only save time. While it runs forward, one is kept every CHECKPOINT_EVERY
-commands; stepping back leaves some closer ones behind, so that the next steps back are short.
+commands. The last few commands that stayed in user mode can be taken back one by one (undo.py); for that, stepping back
+leaves such stretches and some closer checkpoints behind it.
 """
 
 from __future__ import annotations
 
 import pickle
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.digest import DIGEST_BYTES
 from engine.machine import Machine
 from engine.outcome import CommandError, Outcome
+from engine.undo import Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,15 +23,27 @@ if TYPE_CHECKING:
     from engine.config import MachineConfig
 
 CHECKPOINT_EVERY: Final = 1000
-CLOSE_CHECKPOINT_EVERY: Final = 16
-CLOSE_CHECKPOINTS: Final = 8
+CLOSE_CHECKPOINT_EVERY: Final = 64
+CLOSE_CHECKPOINTS: Final = 4
 """How many closer checkpoints a step back leaves behind it."""
+STRETCH: Final = 16
+"""Commands that are taken back together, and performed again up to the one that is wanted."""
+STRETCHES_KEPT: Final = 2
+STRETCHES_KEPT_IN_THE_PAST: Final = 16
+"""How many stretches are kept while the session goes forward, and after it went back."""
+
+
+class Checkpoint(NamedTuple):
+    """A machine as bytes, and its trace's records, which all checkpoints share."""
+
+    frozen: bytes
+    records: tuple[Any, ...]
 
 
 class Session:
     """A machine at one version of its history. Performing a command at an earlier version drops the later ones."""
 
-    __slots__ = ("_chains", "_checkpoints", "_outcomes", "commands", "config", "machine")
+    __slots__ = ("_chains", "_checkpoints", "_outcomes", "_stretches", "commands", "config", "machine")
 
     def __init__(self, config: MachineConfig) -> None:
         self.config = config
@@ -37,7 +51,9 @@ class Session:
         self.commands: list[Command] = []
         self._outcomes: list[Outcome] = []
         self._chains: list[str] = [blake2b(repr(config).encode(), digest_size=DIGEST_BYTES).hexdigest()]
-        self._checkpoints: dict[int, bytes] = {}
+        self._checkpoints: dict[int, Checkpoint] = {}
+        self._stretches: list[Stretch] = []
+        """What can be taken back, oldest first: each begins where the one before ends, the last ends at this version."""
 
     @property
     def version(self) -> int:
@@ -60,7 +76,7 @@ class Session:
 
     def perform(self, command: Command) -> Outcome:
         """Performs one command at this version. Raises CommandError with nothing changed."""
-        outcome = self.machine.perform(command)
+        outcome = self._advance(command, STRETCHES_KEPT)
         self._forget_after(self.version - 1)
         self.commands.append(command)
         self._outcomes.append(outcome)
@@ -89,9 +105,39 @@ class Session:
         if version < self.version:
             self._rewind(version)
         while self.version < version:
-            self.machine.perform(self.commands[self.version])
+            self._advance(self.commands[self.version], STRETCHES_KEPT_IN_THE_PAST)
+
+    def _advance(self, command: Command, keep: int) -> Outcome:
+        """Performs a command so that it can be taken back, if it stays in user mode. Raises CommandError."""
+        machine, stretches = self.machine, self._stretches
+        process = machine.processes.get(command.pid)
+        if not stretches or machine.version - stretches[-1].version >= STRETCH:
+            if stretches:
+                stretches[-1].end(machine)
+                del stretches[: -keep + 1]
+            if process is not None:
+                stretches.append(Stretch(machine, process))
+        if stretches:
+            stretches[-1].note(command)
+        outcome = machine.perform(command)
+        if stretches and not stretches[-1].holds_after(machine, command, outcome):
+            self._forget_stretches()
+        return outcome
+
+    def _forget_stretches(self) -> None:
+        self._stretches.clear()
+        self.machine.kernel.ram.undo = None
 
     def _rewind(self, version: int) -> None:
+        """Goes back: by taking stretches back as far as they reach, or else from the nearest checkpoint."""
+        while self._stretches and self.version > version:
+            self._stretches.pop().take_back(self.machine)
+        if self.version > version:
+            self._forget_stretches()
+            self._rewind_to_checkpoint(version)
+        self.go_to(version)
+
+    def _rewind_to_checkpoint(self, version: int) -> None:
         """Goes back to the nearest checkpoint and forward again, leaving closer checkpoints on the way."""
         nearest = max((at for at in self._checkpoints if at <= version), default=None)
         self.machine = Machine(self.config) if nearest is None else _thaw(self._checkpoints[nearest])
@@ -100,7 +146,7 @@ class Session:
             at: kept for at, kept in self._checkpoints.items() if at % CHECKPOINT_EVERY == 0 or at > first_close
         }
         while self.version < version:
-            self.machine.perform(self.commands[self.version])
+            self._advance(self.commands[self.version], STRETCHES_KEPT_IN_THE_PAST)
             if self.version > first_close and self.version % CLOSE_CHECKPOINT_EVERY == 0:
                 self._keep()
 
@@ -120,12 +166,17 @@ class Session:
 
     def _keep(self) -> None:
         if self.version not in self._checkpoints:
-            self._checkpoints[self.version] = pickle.dumps(self.machine, pickle.HIGHEST_PROTOCOL)
+            ram = self.machine.kernel.ram
+            undo, ram.undo = ram.undo, None
+            frozen = pickle.dumps(self.machine, pickle.HIGHEST_PROTOCOL)
+            ram.undo = undo
+            self._checkpoints[self.version] = Checkpoint(frozen, self.machine.trace.take())
 
 
-def _thaw(frozen: bytes) -> Machine:
-    machine = pickle.loads(frozen)  # noqa: S301 - our own memory, never from outside
+def _thaw(checkpoint: Checkpoint) -> Machine:
+    machine = pickle.loads(checkpoint.frozen)  # noqa: S301 - our own memory, never from outside
     assert isinstance(machine, Machine)
+    machine.trace.put(checkpoint.records)
     return machine
 
 

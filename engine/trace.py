@@ -8,7 +8,8 @@ until they close is their consequence. The records are a bounded ring: the oldes
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.events.machine import CommandPerformed
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from engine.events import Event
 
 NO_CAUSE: Final = -1
+OLDEST_KEPT: Final = 512
+"""Records that a mark keeps, in case the ring drops them."""
 
 
 class Record(NamedTuple):
@@ -32,6 +35,15 @@ class Record(NamedTuple):
     event: Event
     end_ns: int
     """When it closed; equal to start_ns for an event that opened nothing."""
+
+
+class TraceMark(NamedTuple):
+    """Where the trace stood, and the oldest records, which what follows may push out of the ring."""
+
+    total: int
+    cause: int
+    length: int
+    oldest: tuple[tuple[int, int, Event | _Closed | Command], ...]
 
 
 class _Closed(NamedTuple):
@@ -115,6 +127,44 @@ class Trace:
         while self.total > total and self._ring:
             self._ring.pop()
             self.total -= 1
+
+    def mark(self) -> TraceMark:
+        """Where the trace stands, for `rewind`."""
+        ring = self._ring
+        full = len(ring) + OLDEST_KEPT > (ring.maxlen or 0)
+        return TraceMark(self.total, self.cause, len(ring), tuple(islice(ring, OLDEST_KEPT)) if full else ())
+
+    def can_rewind(self, mark: TraceMark) -> bool:
+        """Whether no more records were pushed out of the ring since the mark than it has kept."""
+        return self._pushed_out(mark) <= len(mark.oldest)
+
+    def rewind(self, mark: TraceMark) -> None:
+        """Makes the trace what it was at the mark."""
+        back = mark.oldest[: self._pushed_out(mark)]
+        for _ in range(min(self.total - mark.total, len(self._ring))):
+            self._ring.pop()
+        self._ring.extendleft(reversed(back))
+        self.total, self.cause = mark.total, mark.cause
+
+    def _pushed_out(self, mark: TraceMark) -> int:
+        return max(0, mark.length + self.total - mark.total - (self._ring.maxlen or 0))
+
+    def take(self) -> tuple[tuple[int, int, Event | _Closed | Command], ...]:
+        """The ring's records, to be put back with `put`; they are immutable, so that copies may share them."""
+        return tuple(self._ring)
+
+    def put(self, records: tuple[tuple[int, int, Event | _Closed | Command], ...]) -> None:
+        """Fills the ring with what `take` gave."""
+        self._ring.clear()
+        self._ring.extend(records)
+
+    def __getstate__(self) -> tuple[object, ...]:
+        """Without the records: whoever copies a trace takes them along himself, if he wants them."""
+        return self._clock, self._ring.maxlen, self.total, self.cause, self.on
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._clock, capacity, self.total, self.cause, self.on = state
+        self._ring = deque(maxlen=capacity)
 
     def records(self, first: int = 0) -> Iterator[Record]:
         """The records from seq `first` on that the ring still holds, oldest first."""

@@ -20,7 +20,7 @@ class Ram:
     a frame outside `writable`, `zero` and `copy` adds its pfn to `written`, or the digest and checkpoints miss it.
     """
 
-    __slots__ = ("frames", "size", "written")
+    __slots__ = ("frames", "size", "undo", "written")
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -28,6 +28,8 @@ class Ram:
         self.frames: dict[int, array[int]] = {}
         self.written: set[int] = set()
         """Frames written since somebody last collected them."""
+        self.undo: dict[int, array[int]] | None = None
+        """Where `writable` keeps a copy of each frame before it is first written, while somebody wants to go back."""
 
     def frame(self, pfn: int) -> "array[int]":
         """The words of frame `pfn`, for reading."""
@@ -42,6 +44,8 @@ class Ram:
         frame = self.frames.get(pfn)
         if frame is None:
             frame = self.frames[pfn] = array("I", ZERO_FRAME)
+        if self.undo is not None and pfn not in self.undo:
+            self.undo[pfn] = frame[:]
         return frame
 
     def zero(self, pfn: int) -> None:

@@ -55,6 +55,7 @@ class Entry:
     def system_call(self, number: int, arguments: tuple[int, ...]) -> int:
         """do_int80_syscall_32(): performs the call; gives eax: the result, or -errno. An unknown number is -ENOSYS."""
         kernel = self.kernel
+        kernel.entries += 1
         kernel.clock.ns += COSTS.system_call
         handler = self.table.get(number)
         with kernel.trace.open(SystemCall(number, arguments)):

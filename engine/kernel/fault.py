@@ -42,6 +42,7 @@ class Fault:
     def exc_page_fault(self, fault: PageFault) -> None:
         """Repairs the fault and returns, so that the CPU tries again; raises Killed where the program is at fault."""
         kernel = self.kernel
+        kernel.entries += 1
         with kernel.trace.open(PageFaultUser(fault.address, fault.error_code)):
             result = self._do_user_addr_fault(fault.address, fault.error_code)
         if result & VmFault.MAJOR:
@@ -52,6 +53,7 @@ class Fault:
 
     def exc_general_protection(self, fault: GeneralProtection) -> None:
         """A segment forbade the access: SIGSEGV without an address."""
+        self.kernel.entries += 1
         raise Killed(SignalNumber.SIGSEGV, SegvCode.SI_KERNEL, 0)
 
     def _do_user_addr_fault(self, address: int, error_code: int) -> VmFault:

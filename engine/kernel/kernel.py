@@ -81,6 +81,8 @@ class Kernel:
         """Living processes by pid, oldest first."""
         self.killed: list[int] = []
         """Processes that the kernel killed and nobody has been told of yet."""
+        self.entries = 0
+        """How often a program entered the kernel, by a system call or a fault."""
         self.work_pending = False
         """Whether a kernel thread was woken, or a process was killed, that the machine has to see to after the command."""
         self.page_alloc = PageAllocator(self, self.boot.zones)
