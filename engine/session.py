@@ -28,6 +28,8 @@ CLOSE_CHECKPOINTS: Final = 4
 """How many closer checkpoints a step back leaves behind it."""
 STRETCH: Final = 16
 """Commands that are taken back together, and performed again up to the one that is wanted."""
+UNDO_FROM: Final = 256
+"""In a session shorter than this, replaying all of it is quick, and nothing is kept for taking commands back."""
 STRETCHES_KEPT: Final = 2
 STRETCHES_KEPT_IN_THE_PAST: Final = 16
 """How many stretches are kept while the session goes forward, and after it went back."""
@@ -110,7 +112,7 @@ class Session:
     def _advance(self, command: Command, keep: int) -> Outcome:
         """Performs a command so that it can be taken back, if it stays in user mode. Raises CommandError."""
         machine, stretches = self.machine, self._stretches
-        process = machine.processes.get(command.pid)
+        process = machine.processes.get(command.pid) if machine.version >= UNDO_FROM else None
         if not stretches or machine.version - stretches[-1].version >= STRETCH:
             if stretches:
                 stretches[-1].end(machine)
@@ -145,6 +147,8 @@ class Session:
         self._checkpoints = {
             at: kept for at, kept in self._checkpoints.items() if at % CHECKPOINT_EVERY == 0 or at > first_close
         }
+        while self.version < first_close:
+            self.machine.perform(self.commands[self.version])
         while self.version < version:
             self._advance(self.commands[self.version], STRETCHES_KEPT_IN_THE_PAST)
             if self.version > first_close and self.version % CLOSE_CHECKPOINT_EVERY == 0:
