@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine.views.heap import HeapView
     from engine.views.processes import ProcessView
 
-TICKS_SHOWN: Final = 48
+POINTERS_SHOWN: Final = 24
 LINES_SHOWN: Final = 60
 _PAGES_LOOKED_AT: Final = 512
 
@@ -106,6 +106,7 @@ class MachinePage:
     at_value: str
     at_error: str
     pointers: tuple[PointerRow, ...]
+    pointers_left_out: int
     steps: tuple[Step, ...]
     steps_before: int
     version: int
@@ -154,10 +155,11 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
         tabs=tuple(_tab(one, machine_id, pid) for one in processes),
         words=words_box(refused),
         groups=form_groups(slots, frozenset(machine.processes), refused, paging=machine.cpu.paging),
-        slots=slots,
+        slots=slots[-POINTERS_SHOWN:],
         at_value=at_value,
         at_error=at_error,
-        pointers=tuple(_pointer(name, process, heap, chosen, found) for name in slots),
+        pointers=_pointers(process, heap, chosen, found),
+        pointers_left_out=max(0, len(slots) - POINTERS_SHOWN),
         steps=_steps(session),
         steps_before=max(0, min(session.version, len(session.commands)) - LINES_SHOWN),
         version=session.version,
@@ -282,22 +284,25 @@ def _tab(process: ProcessView, machine_id: str, pid: int) -> ProcessTab:
     return ProcessTab(process.pid, f"/m/{machine_id}?pid={process.pid}", words, process.pid == pid)
 
 
-def _pointer(name: str, process: ProcessView, heap: HeapView, chosen: Chosen, found: Marks) -> PointerRow:
-    address = next(slot.address for slot in process.slots if slot.name == name)
-    return PointerRow(
-        mark=found.of(keys.slot(name), keys.page(address >> PAGE_SHIFT)),
-        href=chosen.href(address),
-        name=name,
-        address=formats.address(address) if address else "NULL",
-        note=_pointer_note(name, heap),
+def _pointers(process: ProcessView, heap: HeapView, chosen: Chosen, found: Marks) -> tuple[PointerRow, ...]:
+    """The pointers that were set last, and the chosen ones."""
+    notes = {
+        name: formats.size(chunk.size - 4) if chunk.in_use else "freed"
+        for chunk in heap.chunks + heap.mapped
+        for name in chunk.slots
+    }
+    last = len(process.slots) - POINTERS_SHOWN
+    return tuple(
+        PointerRow(
+            mark=found.of(keys.slot(slot.name), keys.page(slot.address >> PAGE_SHIFT)),
+            href=chosen.href(slot.address),
+            name=slot.name,
+            address=formats.address(slot.address) if slot.address else "NULL",
+            note=notes.get(slot.name, ""),
+        )
+        for number, slot in enumerate(process.slots)
+        if number >= last or keys.slot(slot.name) in found.selected
     )
-
-
-def _pointer_note(name: str, heap: HeapView) -> str:
-    for chunk in heap.chunks + heap.mapped:
-        if name in chunk.slots:
-            return formats.size(chunk.size - 4) if chunk.in_use else "freed"
-    return ""
 
 
 def _steps(session: Session) -> tuple[Step, ...]:

@@ -85,7 +85,7 @@ def why(tree: TraceTreeView, command: Command | None, outcome: Outcome | None, m
         asked=words_of_command(command),
         came=came,
         bad=bad,
-        took=formats.duration(tree.ns),
+        took=formats.duration(tree.ns) if tree.ns else "",
         reasons=tuple(_reason(node, marks, few=few) for node in tree.roots[: 4 * CHILDREN_SHOWN]),
         lost=tree.lost or len(tree.roots) > 4 * CHILDREN_SHOWN,
     )

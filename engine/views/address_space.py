@@ -95,9 +95,10 @@ def _pages(kernel: Kernel, mm: Mm, vma: VmArea) -> tuple[int, int]:
     there = swapped = 0
     for _, _, table, first, last in kernel.memory.present_tables(mm, vma.vm_start, vma.vm_end):
         entries = table[first:last]
-        present = sum(1 for entry in entries if entry & PTE_THERE)
+        used = len(entries) - entries.count(0)
+        present = sum(1 for entry in entries if entry & PTE_THERE) if mm.swap_rss else used
         there += present
-        swapped += len(entries) - entries.count(0) - present
+        swapped += used - present
     return there, swapped
 
 
