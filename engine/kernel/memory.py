@@ -258,8 +258,6 @@ class Memory:
             return True
         private = parent.vm_flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
         for address, pfn, table, first, last in self.present_tables(parent.vm_mm, parent.vm_start, parent.vm_end):
-            if not any(table[first:last]):
-                continue
             child_pfn = self.pte_alloc(child.vm_mm, address)
             if child_pfn is None:
                 return False
