@@ -21,7 +21,15 @@ class Costs(NamedTuple):
     fork: int = 20_000
     context_switch: int = 1_500
     disk_read: int = 100_000
+    """Until the first page of a read is there."""
+    disk_transfer: int = 10_000
+    """Each further page of the same read."""
     disk_write: int = 50_000
+    """Until a write that somebody waits for is done."""
+    submit_write: int = 1_500
+    """The CPU's part of a write that nobody waits for."""
+    scan_page: int = 250
+    """Reclaim looks at one page: its reverse mapping, its accessed bits."""
 
 
 COSTS: Final = Costs()

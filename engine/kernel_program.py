@@ -125,10 +125,10 @@ class _Nobody:
 
     __slots__ = ()
 
-    def wakeup_kswapd(self, zone: Zone, order: int) -> None:
+    def wakeup_kswapd(self, zone: Zone, order: int, highest: int) -> None:
         """Nobody sleeps."""
 
-    def try_to_free_pages(self, order: int) -> int:
+    def try_to_free_pages(self, order: int, gfp: int, highest: int) -> int:
         """No page can be reclaimed."""
         return 0
 
@@ -136,7 +136,7 @@ class _Nobody:
         """No page is on an LRU list."""
         return 0
 
-    def out_of_memory(self) -> None:
+    def out_of_memory(self, gfp: int, order: int) -> bool:
         """Linux panics when there is nobody left to kill."""
         raise MemoryError("out of memory and no killable processes")
 

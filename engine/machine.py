@@ -82,6 +82,8 @@ class Machine:
         trace.begin(command)
         try:
             outcome = operation(self, process, command, address)
+            if kernel.work_pending:
+                kernel.return_to_user()
         except Killed as killed:
             outcome = self._killed(process, command, killed)
         except Abort as abort:

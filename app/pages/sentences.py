@@ -186,9 +186,50 @@ _KIND: Final[Mapping[type, Callable[[Any], Sentence]]] = {
         "kswapd sleeps again" + (": there is enough." if e.balanced else ", though there is not enough."),
         "kswapd_try_to_sleep",
     ),
-    vmscan.MarkVictim: lambda e: Sentence(
-        f"Nothing is left to reclaim: process {e.pid} is killed.", "oom_kill_process"
+    vmscan.MmVmscanDirectReclaimBegin: lambda e: Sentence(
+        "kswapd cannot keep up: the program has to free pages by itself before it gets one.", "try_to_free_pages"
     ),
+    vmscan.MmVmscanDirectReclaimEnd: lambda e: Sentence(
+        f"The program has freed {formats.times(e.nr_reclaimed, 'page')}.", "try_to_free_pages"
+    ),
+    vmscan.MmVmscanLruShrinkInactive: lambda e: Sentence(
+        f"{formats.times(e.nr_scanned, 'page')} at the end of the inactive {'file' if e.file else 'anonymous'} list: "
+        f"{e.nr_reclaimed} freed, {e.nr_ref_keep} had been used and get a second chance.",
+        "shrink_inactive_list",
+    ),
+    vmscan.MmVmscanLruShrinkActive: lambda e: Sentence(
+        f"{formats.times(e.nr_deactivated, 'page')} at the end of the active {'file' if e.file else 'anonymous'} list "
+        "become inactive.",
+        "shrink_active_list",
+    ),
+    vmscan.MmVmscanWriteFolio: lambda e: Sentence(
+        f"Frame {formats.pfn(e.pfn)} is written to slot {e.slot} of the swap area.", "pageout", (keys.frame(e.pfn),)
+    ),
+    vmscan.SwapReadpage: lambda e: Sentence(
+        f"Slot {e.slot} of the swap area is read into frame {formats.pfn(e.pfn)}.",
+        "swap_readpage",
+        (keys.frame(e.pfn),),
+    ),
+    vmscan.MmFilemapAddToPageCache: lambda e: Sentence(
+        f"Frame {formats.pfn(e.pfn)} is page {e.pgoff} of {e.path} in the page cache.",
+        "filemap_add_folio",
+        (keys.frame(e.pfn),),
+    ),
+    vmscan.MmFilemapDeleteFromPageCache: lambda e: Sentence(
+        f"Frame {formats.pfn(e.pfn)} no longer holds page {e.pgoff} of {e.path}.",
+        "filemap_remove_folio",
+        (keys.frame(e.pfn),),
+    ),
+    vmscan.WritebackSinglePage: lambda e: Sentence(
+        f"Page {e.pgoff} of {e.path} is written to the disk.", "writepage", (keys.frame(e.pfn),)
+    ),
+    vmscan.OomKillProcess: lambda e: Sentence(
+        f"Nothing is left to reclaim. Process {e.pid} has the most points of "
+        + ", ".join(f"{pid}: {points}" for pid, points in e.scores)
+        + ".",
+        "oom_kill_process",
+    ),
+    vmscan.MarkVictim: lambda e: Sentence(f"Process {e.pid} is killed.", "mark_oom_victim"),
     libc.TcacheGet: lambda e: Sentence(f"The tcache has a chunk of {e.size} bytes: it is taken.", "tcache_get"),
     libc.TcachePut: lambda e: Sentence(f"The chunk goes into the tcache, with others of {e.size} bytes.", "tcache_put"),
     libc.FastbinGet: lambda e: _chunk(e.chunk, f"Chunk {_HEX(e.chunk)} leaves its fast bin.", "_int_malloc"),

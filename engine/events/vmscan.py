@@ -24,6 +24,87 @@ class MmVmscanKswapdSleep(NamedTuple):
     balanced: bool
 
 
+class MmVmscanDirectReclaimBegin(NamedTuple):
+    """vmscan:mm_vmscan_direct_reclaim_begin — the allocation found no page above the min watermark, and reclaims for itself."""
+
+    order: int
+    gfp_flags: int
+
+
+class MmVmscanDirectReclaimEnd(NamedTuple):
+    """vmscan:mm_vmscan_direct_reclaim_end — so many pages were freed."""
+
+    nr_reclaimed: int
+
+
+class MmVmscanLruShrinkInactive(NamedTuple):
+    """vmscan:mm_vmscan_lru_shrink_inactive — pages from the end of an inactive list were looked at, and some freed."""
+
+    nr_scanned: int
+    nr_reclaimed: int
+    nr_dirty: int
+    nr_writeback: int
+    nr_activate: int
+    nr_ref_keep: int
+    priority: int
+    file: bool
+
+
+class MmVmscanLruShrinkActive(NamedTuple):
+    """vmscan:mm_vmscan_lru_shrink_active — pages from the end of an active list were moved to the inactive one."""
+
+    nr_taken: int
+    nr_active: int
+    nr_deactivated: int
+    priority: int
+    file: bool
+
+
+class MmVmscanWriteFolio(NamedTuple):
+    """vmscan:mm_vmscan_write_folio — reclaim writes the page in frame `pfn` to slot `slot` of the swap area."""
+
+    pfn: int
+    slot: int
+
+
+class SwapReadpage(NamedTuple):
+    """sim:swap_readpage — the page in slot `slot` of the swap area was read into frame `pfn`."""
+
+    pfn: int
+    slot: int
+
+
+class MmFilemapAddToPageCache(NamedTuple):
+    """filemap:mm_filemap_add_to_page_cache — frame `pfn` holds page `pgoff` of a file from now on."""
+
+    path: str
+    pgoff: int
+    pfn: int
+
+
+class MmFilemapDeleteFromPageCache(NamedTuple):
+    """filemap:mm_filemap_delete_from_page_cache — frame `pfn` no longer holds page `pgoff` of a file."""
+
+    path: str
+    pgoff: int
+    pfn: int
+
+
+class WritebackSinglePage(NamedTuple):
+    """sim:writeback_page — page `pgoff` of a file, in frame `pfn`, was written to the disk."""
+
+    path: str
+    pgoff: int
+    pfn: int
+
+
+class OomKillProcess(NamedTuple):
+    """sim:oom_kill_process — nothing could be reclaimed: the process with the most points dies. `scores`: (pid, points) of all."""
+
+    pid: int
+    scores: tuple[tuple[int, int], ...]
+
+
 class MarkVictim(NamedTuple):
     """oom:mark_victim — nothing could be reclaimed: this process is killed."""
 

@@ -103,9 +103,18 @@ class Advice:
                 pages.append(page)
         return pages
 
+    def _swapin_walk(self, vma: VmArea, start: int, end: int) -> None:
+        """swapin_walk_pmd_entry(): pages that are in swap are read."""
+        for _, _, table, first, last in self.kernel.memory.present_tables(vma.vm_mm, start, end):
+            for index in range(first, last):
+                entry = table[index]
+                if entry and not entry & PTE_THERE:
+                    self.kernel.swap_state.force_swapin(entry)
+
     def willneed(self, vma: VmArea, start: int, end: int) -> None:
         """madvise_willneed() for a file: its pages are read in now, without waiting for the faults."""
         if vma.vm_file is None:
+            self._swapin_walk(vma, start, end)
             return
         first = (start - vma.vm_start >> PAGE_SHIFT) + vma.vm_pgoff
         self.kernel.filemap.force_page_cache_readahead(vma.vm_file.inode, first, end - start >> PAGE_SHIFT)

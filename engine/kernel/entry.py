@@ -67,4 +67,6 @@ class Entry:
                 except Errno as error:
                     result = -error.number
             kernel.trace.emit(SystemCallReturn(number, result))
+        if kernel.work_pending:
+            kernel.return_to_user()
         return result

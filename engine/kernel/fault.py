@@ -47,9 +47,10 @@ class Fault:
             result = self._do_user_addr_fault(fault.address, fault.error_code)
         if result & VmFault.MAJOR:
             kernel.current.maj_flt += 1
-            kernel.vmstat.pgmajfault += 1
         else:
             kernel.current.min_flt += 1
+        if kernel.work_pending:
+            kernel.return_to_user()
 
     def exc_general_protection(self, fault: GeneralProtection) -> None:
         """A segment forbade the access: SIGSEGV without an address."""
@@ -73,6 +74,7 @@ class Fault:
             if not result & VmFault.OOM:
                 break
             kernel.oom_kill.pagefault_out_of_memory()
+            kernel.return_to_user()
         if result & VmFault.SIGBUS:
             raise Killed(SignalNumber.SIGBUS, SegvCode.BUS_ADRERR, address)
         return result

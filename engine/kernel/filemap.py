@@ -1,6 +1,8 @@
 """mm/filemap.c: the page cache: a file's pages in memory, found by (file, index).
 
-Left out so far: readahead, writeback, dropping pages. tmpfs files (mm/shmem.c) keep their pages here too.
+A page of a file on the disk is read when it is wanted, and ahead (readahead.py); when it is dirty it is written first
+(page_writeback.py); clean and unwanted it is dropped, and a shadow stays behind (workingset.py). tmpfs files (shmem.py) keep
+their pages here, too. Left out: read() and write() other than filling a file from its start, direct I/O.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.clock import COSTS
+from engine.events.vmscan import MmFilemapAddToPageCache, MmFilemapDeleteFromPageCache
+from engine.hardware.disk import DiskError
 from engine.kernel.fs import AddressSpace, FileContent, FileSystem, Inode, Zeros
 from engine.kernel.gfp import GFP_HIGHUSER_MOVABLE
 from engine.kernel.mm_fault import VmFault
@@ -17,11 +21,16 @@ from engine.kernel.mm_types import (
     PG_DIRTY,
     PG_SWAPBACKED,
     PG_UPTODATE,
+    PG_WRITEBACK,
     VM_SHARED,
     VM_WRITE,
     Page,
     VmArea,
 )
+from engine.kernel.page_io import KB_A_PAGE
+from engine.kernel.page_writeback import disk_block
+from engine.kernel.readahead import RA_PAGES
+from engine.kernel.workingset import NO_SHADOW
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
@@ -35,63 +44,174 @@ class Filemap:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
 
+    # --- faults ------------------------------------------------------------------------------------------------------
+
     def cached_page(self, inode: Inode, index: int) -> Page | None:
         """The page, where it can be had without the disk; None where it would have to be read."""
-        page = inode.i_mapping.pages.get(index)
-        if page is not None or not inode.resident:
+        mapping = inode.i_mapping
+        page = mapping.pages.get(index)
+        if page is not None or not inode.resident or index in mapping.swapped:
             return page
-        return self._add(inode, index)
+        return self._add_resident(inode, index)
 
     def fault(self, vma: VmArea, address: int) -> tuple[Page | None, VmFault]:
         """filemap_fault() and shmem_fault(): the page behind `address`, read from the disk if need be.
 
-        (None, SIGBUS) beyond the file's end, (None, OOM) without memory; MAJOR where the disk was read.
+        (None, SIGBUS) beyond the file's end or where the disk failed, (None, OOM) without memory; MAJOR where the disk was
+        read; RETRY as well where Linux lets go of its lock meanwhile, and tries the fault anew.
         """
         assert vma.vm_file is not None
         inode = vma.vm_file.inode
         index = (address - vma.vm_start >> PAGE_SHIFT) + vma.vm_pgoff
         if index >= inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT:
             return None, VmFault.SIGBUS
+        if inode.fs is not FileSystem.EXT4:
+            return self.kernel.shmem.fault(inode, index)
         page = self.cached_page(inode, index)
-        if page is not None:
-            return page, VmFault.NONE
-        page = self._add(inode, index)
         if page is None:
-            return None, VmFault.OOM
-        if inode.fs is FileSystem.TMPFS:
-            return page, VmFault.NONE
-        self.kernel.clock.ns += COSTS.disk_read
-        return page, VmFault.MAJOR
+            page, result = self._read_for_fault(vma, index)
+        elif self.kernel.readahead.do_async_mmap_readahead(vma.vm_file, index, vma.vm_flags, page):
+            page, result = inode.i_mapping.pages.get(index, page), VmFault.MAJOR | VmFault.RETRY
+        else:
+            result = VmFault.NONE
+        if page is not None and not page.flags & PG_UPTODATE and not self.read_folio(inode, page):
+            return None, VmFault.SIGBUS
+        return page, result
 
-    def _add(self, inode: Inode, index: int) -> Page | None:
-        """filemap_add_folio(): a frame with the file's content joins the cache."""
-        page = self.kernel.page_alloc.alloc_pages(GFP_HIGHUSER_MOVABLE, 0)
+    def _read_for_fault(self, vma: VmArea, index: int) -> tuple[Page | None, VmFault]:
+        """Nothing in the cache: a major fault, with the pages around it where readahead thinks so."""
+        kernel = self.kernel
+        assert vma.vm_file is not None
+        inode = vma.vm_file.inode
+        kernel.vmstat.pgmajfault += 1
+        ahead = kernel.readahead.do_sync_mmap_readahead(vma.vm_file, index, vma.vm_flags)
+        page = inode.i_mapping.pages.get(index)
         if page is None:
-            return None
-        page.flags |= PG_UPTODATE
-        if inode.fs is FileSystem.TMPFS:
-            page.flags |= PG_SWAPBACKED
-            self.kernel.vmstat.nr_shmem += 1
-        page.mapping = inode.i_mapping
-        page.index = index
-        content = inode.content.page(index)
-        if any(content):
-            self.kernel.ram.fill(page.pfn, content)
-        inode.i_mapping.pages[index] = page
-        self.kernel.vmstat.nr_file_pages += 1
-        self.kernel.swap.lru_cache_add(page)
-        return page
+            page = self.add_folio(inode, index, GFP_HIGHUSER_MOVABLE)
+            if page is None:
+                return None, VmFault.OOM
+            self.read_folio(inode, page)
+        page.refcount += 1
+        kernel.kswapd.io_schedule(COSTS.disk_read + (RA_PAGES * COSTS.disk_transfer if ahead else 0))
+        page.refcount -= 1
+        return page, VmFault.MAJOR | VmFault.RETRY if ahead else VmFault.MAJOR
 
     def force_page_cache_readahead(self, inode: Inode, first: int, pages: int) -> None:
-        """force_page_cache_readahead(): reads `pages` pages from index `first` on, as far as the file goes."""
-        last = min(first + pages, inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT)
-        for index in range(first, last):
-            if index in inode.i_mapping.pages:
-                continue
-            if self._add(inode, index) is None:
+        """MADV_WILLNEED: reads `pages` pages from index `first` on; of a tmpfs file, those that are in swap."""
+        if inode.fs is FileSystem.EXT4 and not inode.resident:
+            self.kernel.readahead.force_page_cache_readahead(inode, first, pages)
+            return
+        swapped = inode.i_mapping.swapped
+        for index in range(first, min(first + pages, inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT)):
+            if index in swapped:
+                self.kernel.swap_state.force_swapin(swapped[index])
+            elif self.cached_page(inode, index) is None and inode.resident:
                 return
-            if inode.fs is FileSystem.EXT4 and not inode.resident:
-                self.kernel.clock.ns += COSTS.disk_read
+
+    # --- into the cache ----------------------------------------------------------------------------------------------
+
+    def add_folio(self, inode: Inode, index: int, gfp: int) -> Page | None:
+        """filemap_add_folio(): a frame of zeros joins the cache as the file's page; None without memory."""
+        kernel = self.kernel
+        page = kernel.page_alloc.alloc_pages(gfp, 0)
+        if page is None:
+            return None
+        if inode.fs is not FileSystem.EXT4:
+            page.flags |= PG_SWAPBACKED
+            kernel.vmstat.nr_shmem += 1
+        mapping = inode.i_mapping
+        page.mapping = mapping
+        page.index = index
+        mapping.pages[index] = page
+        kernel.vmstat.nr_file_pages += 1
+        shadow = mapping.shadows.pop(index, NO_SHADOW)
+        if shadow != NO_SHADOW:
+            kernel.workingset.refault(page, shadow)
+        kernel.swap.lru_cache_add(page)
+        if kernel.trace.on:
+            kernel.trace.emit(MmFilemapAddToPageCache(inode.path, index, page.pfn))
+        return page
+
+    def _add_resident(self, inode: Inode, index: int) -> Page | None:
+        """A page that was in memory before the session began, and has not been looked at yet."""
+        page = self.add_folio(inode, index, GFP_HIGHUSER_MOVABLE)
+        if page is not None:
+            self._fill(inode, page)
+            if inode.fs is FileSystem.TMPFS:
+                page.flags |= PG_DIRTY
+        return page
+
+    def _fill(self, inode: Inode, page: Page) -> None:
+        content = inode.content.page(page.index)
+        if any(content):
+            self.kernel.ram.fill(page.pfn, content)
+        page.flags |= PG_UPTODATE
+
+    def read_folio(self, inode: Inode, page: Page) -> bool:
+        """->read_folio(): fills a page of a file on the disk; False where the disk failed."""
+        kernel = self.kernel
+        kernel.vmstat.pgpgin += KB_A_PAGE
+        try:
+            content = kernel.page_writeback.disk.read(disk_block(inode, page.index))
+        except DiskError:
+            kernel.log.printk(f"Buffer I/O error on dev vdb, logical block {page.index}, async page read")
+            return False
+        if content is None:
+            self._fill(inode, page)
+        else:
+            kernel.ram.fill(page.pfn, content)
+            page.flags |= PG_UPTODATE
+        return True
+
+    # --- out of the cache --------------------------------------------------------------------------------------------
+
+    def evict(self, page: Page) -> None:
+        """__remove_mapping() of a page of a file that is clean and that nobody else holds: only a shadow stays.
+
+        The cache's reference is the caller's, who frees the page.
+        """
+        mapping = page.mapping
+        assert isinstance(mapping, AddressSpace)
+        if not page.flags & PG_SWAPBACKED:
+            mapping.shadows[page.index] = self.kernel.workingset.eviction(page)
+        self._delete(page, mapping)
+
+    def remove(self, page: Page) -> None:
+        """filemap_remove_folio(): the cache lets go of the page."""
+        mapping = page.mapping
+        assert isinstance(mapping, AddressSpace)
+        self._delete(page, mapping)
+        self.kernel.swap.put_page(page)
+
+    def _delete(self, page: Page, mapping: AddressSpace) -> None:
+        kernel, inode = self.kernel, mapping.host
+        del mapping.pages[page.index]
+        if inode.fs is FileSystem.EXT4:
+            # What was in memory without a frame is on the disk like the rest, now that the file's pages are being dropped.
+            inode.resident = False
+        page.mapping = None
+        kernel.vmstat.nr_file_pages -= 1
+        if page.flags & PG_SWAPBACKED:
+            kernel.vmstat.nr_shmem -= 1
+        else:
+            kernel.page_writeback.forget(page)
+        if kernel.trace.on:
+            kernel.trace.emit(MmFilemapDeleteFromPageCache(inode.path, page.index, page.pfn))
+
+    def drop_pagecache(self) -> None:
+        """fs/drop_caches.c: every page of a file that is clean and that nobody maps is dropped; shadows, too."""
+        for inode in self.kernel.inodes.values():
+            if inode.fs is FileSystem.EXT4:
+                self._invalidate_mapping_pages(inode.i_mapping)
+        self.kernel.vmstat.drop_pagecache += 1
+
+    def _invalidate_mapping_pages(self, mapping: AddressSpace) -> None:
+        mapping.shadows.clear()
+        for page in list(mapping.pages.values()):
+            if page.flags & (PG_DIRTY | PG_WRITEBACK) or page.refcount > 1:
+                self.kernel.swap.deactivate_file_folio(page)
+            else:
+                self.remove(page)
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -104,64 +224,43 @@ class Filemap:
 
     def write_file(self, inode: Inode, content: FileContent, size: int) -> None:
         """generic_perform_write(): write() from the file's start: every page goes into the cache and is dirty there."""
+        kernel = self.kernel
         inode.i_size = max(inode.i_size, size)
         for index in range(size + PAGE_SIZE - 1 >> PAGE_SHIFT):
-            page = inode.i_mapping.pages.get(index) or self._add(inode, index)
+            page = self._write_begin(inode, index)
             if page is None:
-                self.kernel.oom_kill.out_of_memory()
                 return
-            self.kernel.ram.fill(page.pfn, content.page(index))
-            self.kernel.clock.ns += COSTS.copy_page
-            self.set_page_dirty(page)
+            kernel.ram.fill(page.pfn, content.page(index))
+            kernel.clock.ns += COSTS.copy_page
+            page.flags |= PG_UPTODATE
+            kernel.page_writeback.set_page_dirty(page)
+            if inode.fs is FileSystem.EXT4:
+                kernel.page_writeback.balance_dirty_pages()
+            if kernel.work_pending:
+                kernel.kswapd.return_to_user()
+
+    def _write_begin(self, inode: Inode, index: int) -> Page | None:
+        """The page that is to be overwritten, from the cache or fresh. None when the process is killed for want of memory."""
+        page = inode.i_mapping.pages.get(index)
+        if page is None and index in inode.i_mapping.swapped:
+            page = self.kernel.shmem.fault(inode, index)[0]
+        return page or self.add_folio(inode, index, GFP_HIGHUSER_MOVABLE)
 
     def sync(self) -> None:
         """ksys_sync(): every dirty page of every file on the disk is written."""
-        for inode in self.kernel.inodes.values():
-            if inode.fs is FileSystem.EXT4:
-                for page in inode.i_mapping.pages.values():
-                    self._write_page(inode, page)
+        self.kernel.page_writeback.sync()
 
-    def fsync_range(self, inode: Inode, first: int, last: int) -> None:
-        """vfs_fsync_range(): the dirty pages [first, last) of a file on the disk are written."""
-        if inode.fs is not FileSystem.EXT4:
-            return
-        for index in range(first, last):
-            page = inode.i_mapping.pages.get(index)
-            if page is not None:
-                self._write_page(inode, page)
-
-    def _write_page(self, inode: Inode, page: Page) -> None:
-        if not page.flags & PG_DIRTY:
-            return
-        page.flags &= ~PG_DIRTY
-        self.kernel.rmap.page_mkclean(page)
-        self.kernel.vmstat.nr_dirty -= 1
-        self.kernel.clock.ns += COSTS.disk_write
-
-    def remove(self, page: Page) -> None:
-        """filemap_remove_folio(): the cache lets go of the page."""
-        mapping = page.mapping
-        assert isinstance(mapping, AddressSpace)
-        del mapping.pages[page.index]
-        page.mapping = None
-        self.kernel.vmstat.nr_file_pages -= 1
-        if page.flags & PG_SWAPBACKED:
-            self.kernel.vmstat.nr_shmem -= 1
-        if page.flags & PG_DIRTY and not page.flags & PG_SWAPBACKED:
-            self.kernel.vmstat.nr_dirty -= 1
-        self.kernel.swap.put_page(page)
+    def fsync_range(self, inode: Inode, first: int, last: int) -> bool:
+        """vfs_fsync_range(): see page_writeback.py."""
+        return self.kernel.page_writeback.fsync_range(inode, first, last)
 
     def set_page_dirty(self, page: Page) -> None:
         """set_page_dirty(): the page differs from the disk from now on."""
-        if page.flags & PG_DIRTY:
-            return
-        page.flags |= PG_DIRTY
-        if not page.flags & PG_SWAPBACKED:
-            self.kernel.vmstat.nr_dirty += 1
+        self.kernel.page_writeback.set_page_dirty(page)
 
     def page_mkwrite(self, page: Page) -> None:
         """->page_mkwrite(): a shared mapping is about to write to the page."""
-        self.set_page_dirty(page)
+        self.kernel.page_writeback.set_page_dirty(page)
 
     def wants_writenotify(self, vma: VmArea) -> bool:
         """vma_wants_writenotify(): whether the file system must hear of the first write to each clean page."""

@@ -43,10 +43,12 @@ KERNEL_PGD_BOUNDARY: Final = PAGE_OFFSET >> PGDIR_SHIFT
 class Fork:
     """Makes address spaces and tasks."""
 
-    __slots__ = ("kernel", "mm_cachep", "task_struct_cachep")
+    __slots__ = ("kernel", "making", "mm_cachep", "task_struct_cachep")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.making: Task | None = None
+        """The child that fork() is about to finish: nobody may kill it yet."""
         self.mm_cachep = kernel.slub.kmem_cache_create("mm_struct", SIZEOF_MM_STRUCT, 0, SLAB_HWCACHE_ALIGN)
         self.task_struct_cachep = kernel.slub.kmem_cache_create("task_struct", SIZEOF_TASK_STRUCT, CACHE_LINE_SIZE, 0)
 
@@ -95,10 +97,13 @@ class Fork:
         mm = self.mm_alloc()
         child = self.task_alloc(pid, parent.comm, mm, parent)
         try:
+            self.making = child
             self._dup_mmap(mm, parent.mm)
         except (Errno, Killed):
             kernel.exit.release(child)
             raise
+        finally:
+            self.making = None
         kernel.memory.flush_tlb_mm(parent.mm)
         kernel.trace.emit(ProcessFork(parent.pid, pid))
         return child

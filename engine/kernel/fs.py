@@ -63,13 +63,17 @@ class Letters:
 class AddressSpace:
     """address_space: an inode's cached pages by index, and the regions that map it."""
 
-    __slots__ = ("host", "i_mmap", "pages", "swapped")
+    __slots__ = ("host", "i_mmap", "pages", "shadows", "swapped", "write_error")
 
     def __init__(self, host: Inode) -> None:
         self.host = host
         self.pages: dict[int, Page] = {}
         self.swapped: dict[int, int] = {}
         """tmpfs pages that are in swap: index -> swap entry (Linux keeps these in the same tree)."""
+        self.shadows: dict[int, int] = {}
+        """What reclaimed pages left behind: index -> shadow (workingset.py)."""
+        self.write_error = False
+        """AS_EIO: a page could not be written, and nobody has been told of it yet."""
         self.i_mmap: list[VmArea] = []
 
 
@@ -91,11 +95,28 @@ class Inode:
         self.i_mapping = AddressSpace(self)
 
 
+class FileRaState:
+    """file_ra_state: the last window of readahead, [start, start + size), and how much of it was ahead of the reader."""
+
+    __slots__ = ("async_size", "mmap_miss", "size", "start")
+
+    def __init__(self) -> None:
+        self.start = self.size = self.async_size = 0
+        self.mmap_miss = 0
+        """Faults that found nothing in the cache, less those that did."""
+
+    @property
+    def expected(self) -> int:
+        """Where the page stands that bears the mark: a fault on it reads the next window."""
+        return self.start + self.size - self.async_size
+
+
 class File:
     """file: an inode opened. `f_mode_write` is FMODE_WRITE: a shared writable mapping demands it."""
 
-    __slots__ = ("f_mode_write", "inode")
+    __slots__ = ("f_mode_write", "f_ra", "inode")
 
     def __init__(self, inode: Inode, *, writable: bool) -> None:
         self.inode = inode
+        self.f_ra = FileRaState()
         self.f_mode_write = writable

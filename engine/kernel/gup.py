@@ -86,6 +86,5 @@ class Gup:
             raise Errno(ErrorNumber.EFAULT)
         if result & VmFault.MAJOR:
             kernel.current.maj_flt += 1
-            kernel.vmstat.pgmajfault += 1
         else:
             kernel.current.min_flt += 1

@@ -23,6 +23,7 @@ from engine.kernel.filemap import Filemap
 from engine.kernel.fork import KERNEL_PGD_BOUNDARY, Fork
 from engine.kernel.fs import FileSystem, Inode
 from engine.kernel.gup import Gup
+from engine.kernel.kswapd import Kswapd
 from engine.kernel.madvise import Madvise
 from engine.kernel.memory import Memory
 from engine.kernel.mlock import Mlock
@@ -33,16 +34,26 @@ from engine.kernel.mremap import Mremap
 from engine.kernel.msync import Msync
 from engine.kernel.oom_kill import OomKill
 from engine.kernel.page_alloc import PageAllocator
+from engine.kernel.page_io import PageIo
+from engine.kernel.page_writeback import PageWriteback
+from engine.kernel.printk import Printk
+from engine.kernel.readahead import Readahead
 from engine.kernel.rmap import Rmap
+from engine.kernel.rmap_unmap import RmapUnmap
 from engine.kernel.shmem import Shmem
 from engine.kernel.slub import Slub
 from engine.kernel.stack import Stack
 from engine.kernel.swap import Swap
+from engine.kernel.swap_fault import SwapFault
+from engine.kernel.swap_state import SwapState
 from engine.kernel.swapfile import Swapfile
 from engine.kernel.sysctl import Sysctl
+from engine.kernel.task import Killed, SignalNumber
 from engine.kernel.vma import Vma
 from engine.kernel.vmscan import Vmscan
+from engine.kernel.vmscan_lists import VmscanLists
 from engine.kernel.vmstat import Vmstat
+from engine.kernel.workingset import Workingset
 
 if TYPE_CHECKING:
     from engine.config import MachineConfig
@@ -73,6 +84,7 @@ class Kernel:
         self.ram = Ram(self.boot.frames)
         self.cpu = Cpu(self.ram, clock, config.tlb_entries)
         self.vmstat = Vmstat()
+        self.log = Printk(clock)
         self.sysctl = Sysctl(self)
         self.root_fs = FileSystem(config.root_fs)
         self.inodes: dict[str, Inode] = {}
@@ -89,13 +101,22 @@ class Kernel:
         self.slub: Slub = Slub(self)
         self.rmap = Rmap(self)
         self.swap = Swap(self)
-        self.swapfile = Swapfile(self)
+        self.workingset = Workingset(self)
+        self.swapfile = Swapfile(self, config.swap_mb << 20 >> FRAME_SHIFT)
+        self.swap_state = SwapState(self)
+        self.page_io = PageIo(self)
+        self.page_writeback = PageWriteback(self)
+        self.readahead = Readahead(self)
         self.filemap = Filemap(self)
         self.shmem = Shmem(self)
+        self.rmap_unmap = RmapUnmap(self)
         self.vmscan = Vmscan(self)
+        self.vmscan_lists = VmscanLists(self)
+        self.kswapd = Kswapd(self)
         self.oom_kill = OomKill(self)
         self.memory = Memory(self, self.boot.empty_zero_page)
         self.mm_fault = MmFault(self)
+        self.swap_fault = SwapFault(self)
         self.gup = Gup(self)
         self.advice = Advice(self)
         self.vma = Vma(self)
@@ -166,8 +187,14 @@ class Kernel:
         """The running process is going: the CPU falls back on the kernel's own page directory."""
         self.cpu.load_cr3(self.swapper_pg_dir << FRAME_SHIFT)
 
+    def return_to_user(self) -> None:
+        """exit_to_user_mode_loop(): the running process leaves the kernel. Raises Killed where it was killed meanwhile."""
+        if self.current.sigkill_pending:
+            raise Killed(SignalNumber.SIGKILL, 0, None)
+        self.kswapd.return_to_user()
+
     def idle(self) -> None:
         """Nothing else to run: the kernel's threads get the CPU until they sleep."""
         self.work_pending = False
-        self.vmscan.run_kswapd()
+        self.kswapd.run()
         self.page_alloc.quiet_vmstat()

@@ -19,6 +19,7 @@ from engine.kernel.mm_types import (
     PG_ANON,
     PG_ANON_EXCLUSIVE,
     PG_SWAPBACKED,
+    PG_SWAPCACHE,
     PG_TABLE,
     PGDIR_SHIFT,
     VM_MAYWRITE,
@@ -159,6 +160,8 @@ class Memory:
                 self.kernel.swap.mark_page_accessed(page)
             self.count_file_page(mm, page, -1)
         self.kernel.rmap.page_remove_rmap(page)
+        if page.flags & PG_SWAPCACHE and not page.mapcount:
+            self.kernel.swapfile.folio_free_swap(page)
         self.kernel.swap.put_page(page)
 
     def normal_page(self, entry: int) -> Page | None:

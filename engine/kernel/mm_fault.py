@@ -18,6 +18,8 @@ from engine.kernel.mm_types import (
     PAGE_SIZE,
     PG_ANON,
     PG_ANON_EXCLUSIVE,
+    PG_LOCKED,
+    PG_READAHEAD,
     PG_SWAPCACHE,
     PG_UPTODATE,
     PGDIR_SHIFT,
@@ -43,6 +45,8 @@ class VmFault(IntFlag):
     OOM = 1
     SIGBUS = 2
     MAJOR = 4
+    RETRY = 8
+    """The lock on the address space was dropped while the disk worked: the fault is looked at again from the start."""
 
 
 class MmFault:
@@ -66,9 +70,9 @@ class MmFault:
                 return self._do_anonymous_page(vma, address, write)
             return self._do_fault(vma, address, write)
         if not entry & PTE_PRESENT:
-            return kernel.swapfile.do_swap_page(vma, address, entry)
+            return kernel.swap_fault.do_swap_page(vma, address, entry, write)
         if write and not entry & PTE_RW:
-            return self._do_wp_page(vma, address, entry)
+            return self.do_wp_page(vma, address, entry)
         changed = entry | PTE_ACCESSED | (PTE_DIRTY if write else 0)
         kernel.memory.set_pte(mm, address, changed)
         return VmFault.NONE
@@ -125,7 +129,7 @@ class MmFault:
 
     # --- copy on write -----------------------------------------------------------------------------------------------
 
-    def _do_wp_page(self, vma: VmArea, address: int, entry: int) -> VmFault:
+    def do_wp_page(self, vma: VmArea, address: int, entry: int) -> VmFault:
         """A write to a page that may only be read now: reused when nobody else has it, copied when somebody has."""
         kernel = self.kernel
         page = kernel.memory.normal_page(entry)
@@ -158,9 +162,14 @@ class MmFault:
     def _wp_page_copy(self, vma: VmArea, address: int, entry: int, old: Page | None) -> VmFault:
         """A frame of its own for this process, with the content of the shared one (or of the zero page)."""
         kernel, mm = self.kernel, vma.vm_mm
-        page = self._new_anon_page(vma, address)
+        page = self._alloc_beside(vma, old)
         if page is None:
             return VmFault.OOM
+        if kernel.memory.pte(mm, address) != entry:
+            # The allocation had to reclaim, and took or looked at this very page: the access is tried again.
+            kernel.swap.put_page(page)
+            return VmFault.NONE
+        self._add_anon_page(page, vma, address)
         if entry >> PAGE_SHIFT == kernel.memory.zero_pfn:
             kernel.clock.ns += COSTS.clear_page
         else:
@@ -181,6 +190,16 @@ class MmFault:
             kernel.swap.put_page(old)
         return self._done(address, "wp_page_copy", page.pfn)
 
+    def _alloc_beside(self, vma: VmArea, held: Page | None) -> Page | None:
+        """A frame for an anonymous page, while `held` is kept from being freed to make room for it."""
+        if held is None:
+            return self._alloc_anon_page(vma)
+        held.refcount += 1
+        try:
+            return self._alloc_anon_page(vma)
+        finally:
+            self.kernel.swap.put_page(held)
+
     # --- files -------------------------------------------------------------------------------------------------------
 
     def _do_fault(self, vma: VmArea, address: int, write: bool) -> VmFault:
@@ -194,13 +213,28 @@ class MmFault:
     def _do_read_fault(self, vma: VmArea, address: int) -> VmFault:
         if self._do_fault_around(vma, address):
             return self._done(address, "filemap_map_pages", self.kernel.memory.pte(vma.vm_mm, address) >> PAGE_SHIFT)
-        page, result = self.kernel.filemap.fault(vma, address)
+        page, result = self._file_page(vma, address)
         if page is None:
             return result
-        if self.kernel.memory.pte_alloc(vma.vm_mm, address) is None:
-            return VmFault.OOM
-        self._set_file_pte(vma, address, page, write=False)
-        return self._done(address, "do_read_fault", page.pfn, bool(result & VmFault.MAJOR))
+        try:
+            major = bool(result & VmFault.MAJOR)
+            if result & VmFault.RETRY and self._do_fault_around(vma, address):
+                return self._done(address, "filemap_map_pages", page.pfn, major)
+            if self.kernel.memory.pte_alloc(vma.vm_mm, address) is None:
+                return VmFault.OOM
+            self._set_file_pte(vma, address, page, write=False)
+            return self._done(address, "do_read_fault", page.pfn, major)
+        finally:
+            self.kernel.swap.put_page(page)
+
+    def _file_page(self, vma: VmArea, address: int) -> tuple[Page | None, VmFault]:
+        """filemap.fault(), with a reference to the page. A fault that Linux tries anew counts once more in /proc/vmstat."""
+        page, result = self.kernel.filemap.fault(vma, address)
+        if page is not None:
+            page.refcount += 1
+        if result & VmFault.RETRY:
+            self.kernel.vmstat.pgfault += 1
+        return page, result
 
     def _do_cow_fault(self, vma: VmArea, address: int) -> VmFault:
         """The frame is taken, and the region gets its anon_vma, before the file is asked: even beyond the file's end."""
@@ -208,11 +242,12 @@ class MmFault:
         page = self._alloc_anon_page(vma)
         if page is None:
             return VmFault.OOM
-        source, result = kernel.filemap.fault(vma, address)
+        source, result = self._file_page(vma, address)
         if source is None:
             kernel.swap.put_page(page)
             return result
         kernel.ram.copy(page.pfn, source.pfn)
+        kernel.swap.put_page(source)
         kernel.clock.ns += COSTS.copy_page
         if kernel.memory.pte_alloc(mm, address) is None:
             kernel.swap.put_page(page)
@@ -225,14 +260,18 @@ class MmFault:
 
     def _do_shared_fault(self, vma: VmArea, address: int) -> VmFault:
         kernel = self.kernel
-        page, result = kernel.filemap.fault(vma, address)
+        page, result = self._file_page(vma, address)
         if page is None:
             return result
-        if kernel.memory.pte_alloc(vma.vm_mm, address) is None:
-            return VmFault.OOM
-        kernel.filemap.page_mkwrite(page)
-        self._set_file_pte(vma, address, page, write=True)
-        return self._done(address, "do_shared_fault", page.pfn, bool(result & VmFault.MAJOR))
+        try:
+            if kernel.memory.pte_alloc(vma.vm_mm, address) is None:
+                return VmFault.OOM
+            kernel.filemap.page_mkwrite(page)
+            self._set_file_pte(vma, address, page, write=True)
+            kernel.page_writeback.balance_dirty_pages()
+            return self._done(address, "do_shared_fault", page.pfn, bool(result & VmFault.MAJOR))
+        finally:
+            kernel.swap.put_page(page)
 
     def _do_fault_around(self, vma: VmArea, address: int) -> bool:
         """do_fault_around(): maps the pages around `address` that are cached; whether `address` itself was among them.
@@ -245,17 +284,21 @@ class MmFault:
         assert vma.vm_file is not None
         inode = vma.vm_file.inode
         pages_in_file = inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT
-        memory = self.kernel.memory
+        memory, ra = self.kernel.memory, vma.vm_file.f_ra
         done = False
         for at in range(start, end, PAGE_SIZE):
             index = (at - vma.vm_start >> PAGE_SHIFT) + vma.vm_pgoff
             page = self.kernel.filemap.cached_page(inode, index) if index < pages_in_file else None
-            if page is None:
+            if page is None or page.flags & (PG_READAHEAD | PG_LOCKED | PG_UPTODATE) != PG_UPTODATE:
                 continue
-            if memory.pte_alloc(vma.vm_mm, at) is None:
-                return False
-            if not memory.pte(vma.vm_mm, at):
+            page.refcount += 1
+            table = memory.pte_alloc(vma.vm_mm, at)
+            if table is not None and not memory.pte(vma.vm_mm, at):
                 self._set_file_pte(vma, at, page, write=False)
+            self.kernel.swap.put_page(page)
+            if table is None:
+                return False
+            ra.mmap_miss -= ra.mmap_miss > 0
             done = done or at == address
         return done
 

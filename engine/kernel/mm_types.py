@@ -63,6 +63,8 @@ PG_WORKINGSET: Final = 1 << 7
 PG_SLAB: Final = 1 << 9
 PG_WRITEBACK: Final = 1 << 15
 PG_RECLAIM: Final = 1 << 18
+PG_READAHEAD: Final = PG_RECLAIM
+"""One bit with two meanings: reclaim had the page written, to free it then; or it was read ahead, and bears the mark."""
 PG_SWAPBACKED: Final = 1 << 19
 PG_UNEVICTABLE: Final = 1 << 20
 PG_MLOCKED: Final = 1 << 21

@@ -56,7 +56,8 @@ class Msync:
         return 0
 
     def _fsync(self, vma: VmArea, start: int, end: int) -> None:
-        """vfs_fsync_range() of the part of the file that [start, end) shows."""
+        """vfs_fsync_range() of the part of the file that [start, end) shows. Raises Errno(EIO) where the disk failed."""
         assert vma.vm_file is not None
         first = vma.vm_pgoff + (start - vma.vm_start >> PAGE_SHIFT)
-        self.kernel.filemap.fsync_range(vma.vm_file.inode, first, first + (end - start >> PAGE_SHIFT))
+        if not self.kernel.filemap.fsync_range(vma.vm_file.inode, first, first + (end - start >> PAGE_SHIFT)):
+            raise Errno(ErrorNumber.EIO)

@@ -1,20 +1,28 @@
-"""mm/oom_kill.c: when nothing can be reclaimed, the process that costs most is killed.
+"""mm/oom_kill.c: when nothing can be reclaimed, the process that costs most is killed, and the log says why.
 
-Left out so far: the report, memory cgroups, the reaper thread (a killed process is gone at once).
+A process's points are its pages in RAM and in swap and its page tables, plus oom_score_adj thousandths of all memory.
+The victim is gone at once, unless it is the one that runs: that dies when it is back at the edge of the kernel.
+
+Left out: memory cgroups, the call trace in the report, the reaper thread, panic_on_oom. Where Linux panics because nobody may
+be killed, the running process dies.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.events.vmscan import MarkVictim
-from engine.kernel.mm_types import PAGE_SIZE
-from engine.kernel.task import Killed, SignalNumber, Task
+from engine.events.vmscan import MarkVictim, OomKillProcess
+from engine.kernel.gfp import _GFP_FS, GFP_HIGHUSER_MOVABLE
+from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, Mm
+from engine.kernel.swap import LruList
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
+    from engine.kernel.task import Task
 
 OOM_SCORE_ADJ_MIN: Final = -1000
+_KB_SHIFT: Final = PAGE_SHIFT - 10
+_GFP_NAMES: Final = {GFP_HIGHUSER_MOVABLE: "GFP_HIGHUSER_MOVABLE"}
 
 
 class OomKill:
@@ -24,6 +32,8 @@ class OomKill:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+
+    # --- choosing ----------------------------------------------------------------------------------------------------
 
     def oom_badness(self, task: Task, total_pages: int) -> int | None:
         """oom_badness(): pages of RAM, swap and page tables, plus its adjustment; None for a process never to be killed."""
@@ -37,30 +47,123 @@ class OomKill:
         """totalram_pages() + total_swap_pages."""
         return sum(zone.managed_pages for zone in self.kernel.page_alloc.zones) + self.kernel.swapfile.total_pages
 
-    def select_bad_process(self) -> Task | None:
-        """The task with the most points; among equals the youngest, as Linux's scan (oldest first, >=) leaves it."""
+    def scores(self) -> list[tuple[Task, int]]:
+        """Every process that may be killed, oldest first, with its points. One that is just being made is not looked at."""
         total = self.total_pages()
-        chosen, most = None, None
+        found = []
         for task in self.kernel.tasks.values():
             points = self.oom_badness(task, total)
-            if points is not None and (most is None or points >= most):
+            if points is not None and task is not self.kernel.fork.making:
+                found.append((task, points))
+        return found
+
+    def select_bad_process(self) -> Task | None:
+        """The task with the most points; among equals the youngest, as Linux's scan (oldest first, >=) leaves it."""
+        chosen, most = None, None
+        for task, points in self.scores():
+            if most is None or points >= most:
                 chosen, most = task, points
         return chosen
 
-    def pagefault_out_of_memory(self) -> None:
-        """A page fault found no memory: out_of_memory(), then the fault is tried again, if its process still lives."""
-        self.out_of_memory()
+    # --- killing -----------------------------------------------------------------------------------------------------
 
-    def out_of_memory(self) -> None:
-        """Kills the worst process. Raises Killed(SIGKILL) when that is the running one."""
-        kernel = self.kernel
-        victim = self.select_bad_process()
+    def pagefault_out_of_memory(self) -> None:
+        """A page fault found no memory: the fault is tried again, if its process still lives."""
+        if not self.kernel.current.sigkill_pending:
+            self.out_of_memory()
+
+    def out_of_memory(self, gfp: int = GFP_HIGHUSER_MOVABLE, order: int = 0) -> bool:
+        """out_of_memory(): kills the worst process; False when that is the running one, which must not wait for memory."""
+        kernel, current = self.kernel, self.kernel.current
+        if current.sigkill_pending:
+            return False
+        if not gfp & _GFP_FS:
+            return True
+        victim: Task | None
+        if kernel.sysctl["oom_kill_allocating_task"] and current.oom_score_adj != OOM_SCORE_ADJ_MIN:
+            victim, message = current, "Out of memory (oom_kill_allocating_task)"
+        else:
+            victim, message = self.select_bad_process(), "Out of memory"
+        self._dump_header(gfp, order, victim)
         if victim is None:
-            raise MemoryError("out of memory and no killable processes")
+            kernel.log.printk("Out of memory and no killable processes...")
+            victim = current
+        scores = tuple((task.pid, points) for task, points in self.scores())
+        with kernel.trace.open(OomKillProcess(victim.pid, scores)):
+            self._kill(victim, message)
+        return victim is not current
+
+    def _kill(self, victim: Task, message: str) -> None:
+        """__oom_kill_process()."""
+        kernel = self.kernel
         kernel.vmstat.oom_kill += 1
         kernel.trace.emit(MarkVictim(victim.pid))
+        kernel.log.printk(f"{message}: Killed process {victim.pid} ({victim.comm}) {_sizes(victim.mm)}{_tail(victim)}")
+        kernel.work_pending = True
         if victim is kernel.current:
-            raise Killed(SignalNumber.SIGKILL, 0, None)
+            victim.sigkill_pending = True
+            return
         kernel.exit.do_exit(victim)
         kernel.killed.append(victim.pid)
-        kernel.work_pending = True
+
+    # --- the report --------------------------------------------------------------------------------------------------
+
+    def _dump_header(self, gfp: int, order: int, victim: Task | None) -> None:
+        """dump_header(): who asked for what, what memory looks like, and what each process has."""
+        kernel, current = self.kernel, self.kernel.current
+        name = _GFP_NAMES.get(gfp, f"{gfp:#x}")
+        printk = kernel.log.printk
+        printk(
+            f"{current.comm} invoked oom-killer: gfp_mask={gfp:#x}({name}), order={order}, "
+            f"oom_score_adj={current.oom_score_adj}"
+        )
+        self._show_mem()
+        printk("Tasks state (memory values in pages):")
+        printk("[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name")
+        for task in kernel.tasks.values():
+            mm = task.mm
+            printk(
+                f"[{task.pid:7}] {0:5} {task.pid:5} {mm.total_vm:8} {mm.rss:8} {mm.pgtables_bytes:8} {mm.swap_rss:8}"
+                f"         {task.oom_score_adj:5} {task.comm}"
+            )
+        if victim is not None:
+            printk(
+                "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,"
+                f"task={victim.comm},pid={victim.pid},uid=0"
+            )
+
+    def _show_mem(self) -> None:
+        """__show_mem(), shortened to the lists, the zones and swap."""
+        kernel, stat = self.kernel, self.kernel.vmstat
+        printk, size = kernel.log.printk, kernel.swap.size
+        printk("Mem-Info:")
+        printk(
+            f"active_anon:{size(LruList.ACTIVE_ANON)} inactive_anon:{size(LruList.INACTIVE_ANON)} isolated_anon:0\n"
+            f" active_file:{size(LruList.ACTIVE_FILE)} inactive_file:{size(LruList.INACTIVE_FILE)} isolated_file:0\n"
+            f" unevictable:{size(LruList.UNEVICTABLE)} dirty:{stat.nr_dirty} writeback:{stat.nr_writeback}\n"
+            f" slab_reclaimable:{stat.nr_slab_reclaimable} slab_unreclaimable:{stat.nr_slab_unreclaimable}\n"
+            f" mapped:{stat.nr_mapped} shmem:{stat.nr_shmem} pagetables:{stat.nr_page_table_pages}\n"
+            f" free:{sum(zone.nr_free_pages for zone in kernel.page_alloc.zones)}"
+        )
+        for zone in kernel.page_alloc.zones:
+            printk(
+                f"Node 0 {zone.name} free:{zone.nr_free_pages << _KB_SHIFT}kB boost:{zone.watermark_boost << _KB_SHIFT}kB "
+                f"min:{zone.min_wmark_pages << _KB_SHIFT}kB low:{zone.low_wmark_pages << _KB_SHIFT}kB "
+                f"high:{zone.high_wmark_pages << _KB_SHIFT}kB present:{zone.present_pages << _KB_SHIFT}kB "
+                f"managed:{zone.managed_pages << _KB_SHIFT}kB"
+            )
+        printk(f"{stat.nr_file_pages} total pagecache pages")
+        printk(f"{stat.nr_swapcached} pages in swap cache")
+        printk(f"Free swap  = {kernel.swapfile.nr_swap_pages << _KB_SHIFT}kB")
+        printk(f"Total swap = {kernel.swapfile.total_pages << _KB_SHIFT}kB")
+
+
+def _sizes(mm: Mm) -> str:
+    return (
+        f"total-vm:{mm.total_vm << _KB_SHIFT}kB, anon-rss:{mm.anon_rss << _KB_SHIFT}kB, "
+        f"file-rss:{mm.file_rss << _KB_SHIFT}kB, shmem-rss:{mm.shmem_rss << _KB_SHIFT}kB, UID:0 "
+    )
+
+
+def _tail(victim: Task) -> str:
+    return f"pgtables:{victim.mm.pgtables_bytes >> 10}kB oom_score_adj:{victim.oom_score_adj}"

@@ -66,10 +66,10 @@ PG_HEAD: Final = 1 << 16
 class VmscanPort(Protocol):
     """What the allocator asks of mm/vmscan.c."""
 
-    def wakeup_kswapd(self, zone: Zone, order: int) -> None:
+    def wakeup_kswapd(self, zone: Zone, order: int, highest: int) -> None:
         """The zone is short of pages: kswapd is to run soon."""
 
-    def try_to_free_pages(self, order: int) -> int:
+    def try_to_free_pages(self, order: int, gfp: int, highest: int) -> int:
         """Direct reclaim: how many pages were freed."""
 
     def zone_reclaimable_pages(self, zone: Zone) -> int:
@@ -79,8 +79,8 @@ class VmscanPort(Protocol):
 class OomKillPort(Protocol):
     """What the allocator asks of mm/oom_kill.c."""
 
-    def out_of_memory(self) -> object:
-        """Kills somebody, or raises what ends the running process or the machine."""
+    def out_of_memory(self, gfp: int, order: int) -> bool:
+        """Kills somebody; whether the request may be tried again: not where that is who asks."""
 
 
 class KernelPort(Protocol):
@@ -176,7 +176,7 @@ class PageAllocator:
             self._count_pgalloc(zone, 1 << order)
         if zone.boosted_watermark:
             zone.boosted_watermark = False
-            self.kernel.vmscan.wakeup_kswapd(zone, 0)
+            self.kernel.vmscan.wakeup_kswapd(zone, 0, zone.zone_type)
         return pfn
 
     def _rmqueue_pcplist(self, zone: Zone, pindex: int, alloc_flags: int, migratetype: int) -> int:

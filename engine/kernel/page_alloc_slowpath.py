@@ -110,7 +110,7 @@ class AllocContext:
         """wake_all_kswapds(): the node has one, so it hears of the request's highest zone."""
         if self.alloc_flags & ALLOC_KSWAPD:
             zone = self.allocator.zonelists[self.highest][0]
-            self.allocator.kernel.vmscan.wakeup_kswapd(zone, self.order)
+            self.allocator.kernel.vmscan.wakeup_kswapd(zone, self.order, self.highest)
 
     def pfmemalloc_flags(self) -> int:
         """__gfp_pfmemalloc_flags(): ALLOC_NO_WATERMARKS for those whose work it is to free memory, else 0."""
@@ -130,7 +130,7 @@ class AllocContext:
         allocator.count_allocstall(self.highest)
         allocator.pf_memalloc = True
         try:
-            progress = allocator.kernel.vmscan.try_to_free_pages(self.order)
+            progress = allocator.kernel.vmscan.try_to_free_pages(self.order, self.gfp, self.highest)
         finally:
             allocator.pf_memalloc = False
         self.no_progress_loops = 0 if progress and not self.costly else self.no_progress_loops + 1
@@ -151,7 +151,8 @@ class AllocContext:
             return True
         if not self.may_oom():
             return False
-        self.allocator.kernel.oom_kill.out_of_memory()
+        if not self.allocator.kernel.oom_kill.out_of_memory(self.gfp, self.order):
+            return False
         self.no_progress_loops = 0
         return True
 

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Final
 from engine.kernel.mm_types import (
     PG_ACTIVE,
     PG_ANON,
+    PG_DIRTY,
+    PG_LOCKED,
     PG_LRU,
     PG_MLOCKED,
+    PG_RECLAIM,
     PG_REFERENCED,
     PG_SWAPBACKED,
     PG_SWAPCACHE,
     PG_UNEVICTABLE,
+    PG_WRITEBACK,
     VM_LOCKED,
     Page,
     VmArea,
@@ -55,10 +59,13 @@ def folio_lru_list(page: Page) -> LruList:
 class Swap:
     """The LRU lists and the way onto and off them. A list's newest page is its last key; reclaim takes the oldest."""
 
-    __slots__ = ("kernel", "lists", "lru_lazyfree")
+    __slots__ = ("anon_cost", "file_cost", "kernel", "lists", "lru_lazyfree")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.anon_cost = 0
+        self.file_cost = 0
+        """What reclaiming anonymous and file pages has cost lately, in pages written or read back; old costs fade."""
         self.lists: tuple[OrderedDict[int, Page], ...] = tuple(OrderedDict() for _ in LruList)
         self.lru_lazyfree: list[Page] = []
         """lru_pvecs.lru_lazyfree: pages given up by MADV_FREE that are not on the file list yet; each holds a reference."""
@@ -73,6 +80,7 @@ class Swap:
         if vma.vm_flags & VM_LOCKED:
             page.flags |= PG_UNEVICTABLE | PG_MLOCKED
             self.kernel.vmstat.unevictable_pgs_mlocked += 1
+            self.kernel.vmstat.unevictable_pgs_culled += 1
         page.flags |= PG_LRU
         self.lists[folio_lru_list(page)][page.pfn] = page
 
@@ -85,6 +93,47 @@ class Swap:
             page.flags = page.flags & ~PG_REFERENCED | PG_ACTIVE
             self.lru_cache_add(page)
             self.kernel.vmstat.pgactivate += 1
+            self.kernel.workingset.activation()
+
+    def folio_rotate_reclaimable(self, page: Page) -> None:
+        """folio_rotate_reclaimable(): a page that reclaim had written goes to the end of its inactive list, to be freed next."""
+        if page.flags & (PG_LRU | PG_LOCKED | PG_DIRTY | PG_UNEVICTABLE) != PG_LRU:
+            return
+        if page.flags & PG_ACTIVE:
+            self.remove(page)
+            page.flags &= ~PG_ACTIVE
+            self.lru_cache_add(page)
+        self.lists[folio_lru_list(page)].move_to_end(page.pfn, last=False)
+        self.kernel.vmstat.pgrotated += 1
+
+    def deactivate_file_folio(self, page: Page) -> None:
+        """deactivate_file_folio(): a page that should have been dropped, and could not be, goes first when reclaim comes."""
+        if page.flags & (PG_LRU | PG_UNEVICTABLE) != PG_LRU or page.mapcount:
+            return
+        was_active = page.flags & PG_ACTIVE
+        self.remove(page)
+        page.flags &= ~(PG_ACTIVE | PG_REFERENCED)
+        self.lru_cache_add(page)
+        if page.flags & (PG_WRITEBACK | PG_DIRTY):
+            page.flags |= PG_RECLAIM
+        else:
+            self.lists[folio_lru_list(page)].move_to_end(page.pfn, last=False)
+            self.kernel.vmstat.pgrotated += 1
+        if was_active:
+            self.kernel.vmstat.pgdeactivate += 1
+
+    def lru_note_cost(self, file: bool, pages: int) -> None:
+        """lru_note_cost(): reclaiming from these lists cost `pages` transfers.
+
+        Both costs are halved when they reach a quarter of the lists' length.
+        """
+        if file:
+            self.file_cost += pages
+        else:
+            self.anon_cost += pages
+        if self.file_cost + self.anon_cost > sum(map(len, self.lists[: LruList.UNEVICTABLE])) // 4:
+            self.file_cost //= 2
+            self.anon_cost //= 2
 
     def mark_page_lazyfree(self, page: Page) -> None:
         """mark_page_lazyfree(): the page goes to the inactive file list, where reclaim finds it first, with its batch."""

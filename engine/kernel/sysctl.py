@@ -66,6 +66,17 @@ class Sysctl:
         if not setting.least <= value <= setting.most:
             raise Errno(ErrorNumber.EINVAL)
         self.values[name] = value
+        if name == "drop_caches":
+            self._drop_caches(value)
         handler = ZONE_SYSCTLS.get(name)
         if handler is not None:
             handler(self.kernel.page_alloc.pgdat, value)
+
+    def _drop_caches(self, value: int) -> None:
+        """drop_caches_sysctl_handler(): bit 0: the page cache; bit 1: the kernel's caches that can shrink (none here can)."""
+        if value & 1:
+            self.kernel.filemap.drop_pagecache()
+        if value & 2:
+            self.kernel.vmstat.drop_slab += 1
+        task = self.kernel.current
+        self.kernel.log.printk(f"{task.comm} ({task.pid}): drop_caches: {value}")

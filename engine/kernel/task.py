@@ -60,6 +60,7 @@ class Task:
         "parent",
         "pid",
         "rlimits",
+        "sigkill_pending",
         "stack_pfn",
     )
 
@@ -79,5 +80,7 @@ class Task:
         }
         self.min_flt = self.maj_flt = 0
         self.oom_score_adj = 0
+        self.sigkill_pending = False
+        """The kernel has decided to kill it: it dies at its next return from the kernel."""
         self.stack_pfn = 0
         """First frame of its kernel stack (two pages)."""

@@ -1,0 +1,137 @@
+"""mm/page-writeback.c and fs/fs-writeback.c: dirty pages of files on the disk, and when they are written.
+
+Once more than dirty_background_ratio of what could be dirty is, the flusher writes the pages that have been dirty longest.
+Left out: the threads' own pace (the flusher's work is done where it is woken, and waits for nobody), bandwidth estimates,
+expiry after dirty_expire_centisecs, the journal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.clock import COSTS
+from engine.events.vmscan import WritebackSinglePage
+from engine.hardware.disk import Disk, DiskError
+from engine.kernel.fs import AddressSpace, FileSystem, Inode
+from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, PG_DIRTY, PG_LOCKED, PG_SWAPBACKED, PG_WRITEBACK, Page
+from engine.kernel.page_io import KB_A_PAGE
+from engine.kernel.swap import LruList
+
+if TYPE_CHECKING:
+    from engine.kernel.kernel import Kernel
+
+MAX_WRITEBACK_PAGES: Final = 1024
+"""Pages that the flusher writes before it looks around again."""
+_INODE_SHIFT: Final = 20
+"""Pages of one file on the disk: 4 GB."""
+
+
+def disk_block(inode: Inode, index: int) -> int:
+    """Where page `index` of the file lies on the disk."""
+    return inode.i_ino << _INODE_SHIFT | index
+
+
+class PageWriteback:
+    """The dirty pages of all files on the disk, and the disk itself."""
+
+    __slots__ = ("dirty", "disk", "kernel")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.disk = Disk("vdb")
+        self.dirty: dict[int, Page] = {}
+        """By frame, in the order in which they became dirty."""
+
+    # --- limits ------------------------------------------------------------------------------------------------------
+
+    def dirty_limits(self) -> tuple[int, int]:
+        """global_dirty_limits(): dirty pages above which the flusher writes, and above which writers wait for it."""
+        kernel = self.kernel
+        lists = kernel.swap.lists
+        free = sum(zone.nr_free_pages for zone in kernel.page_alloc.zones)
+        free -= min(free, kernel.page_alloc.pgdat.totalreserve_pages)
+        available = free + len(lists[LruList.INACTIVE_FILE]) + len(lists[LruList.ACTIVE_FILE]) + 1
+        ratio = kernel.sysctl["dirty_ratio"] * PAGE_SIZE // 100
+        background = kernel.sysctl["dirty_background_ratio"] * PAGE_SIZE // 100
+        limit = ratio * available >> PAGE_SHIFT
+        background_limit = background * available >> PAGE_SHIFT
+        return background_limit if background_limit < limit else limit // 2, limit
+
+    def balance_dirty_pages(self) -> None:
+        """balance_dirty_pages(): somebody made a page dirty: the flusher is woken if there are many by now."""
+        if not len(self.dirty) & 31 and len(self.dirty) > self.dirty_limits()[0]:
+            self.wakeup_flusher_threads()
+
+    def wakeup_flusher_threads(self) -> None:
+        """wb_writeback(): the flusher writes those that have been dirty longest."""
+        for page in [page for page, _ in zip(self.dirty.values(), range(MAX_WRITEBACK_PAGES), strict=False)]:
+            self.write_page(page)
+
+    # --- dirty and clean ---------------------------------------------------------------------------------------------
+
+    def set_page_dirty(self, page: Page) -> None:
+        """folio_mark_dirty(): the page differs from the disk, or is the only place where its content is."""
+        if page.flags & PG_DIRTY:
+            return
+        page.flags |= PG_DIRTY
+        if not page.flags & PG_SWAPBACKED:
+            self.dirty[page.pfn] = page
+            self.kernel.vmstat.nr_dirty += 1
+            self.kernel.vmstat.nr_dirtied += 1
+
+    def forget(self, page: Page) -> None:
+        """folio_account_cleaned(): the page is not dirty any more, or no page of a file."""
+        if self.dirty.pop(page.pfn, None) is not None:
+            page.flags &= ~PG_DIRTY
+            self.kernel.vmstat.nr_dirty -= 1
+
+    def write_page(self, page: Page) -> None:
+        """->writepage(): writes a dirty page of a file to the disk. An error is kept for fsync() and msync() (AS_EIO)."""
+        kernel = self.kernel
+        mapping = page.mapping
+        if page.flags & (PG_DIRTY | PG_LOCKED) != PG_DIRTY or not isinstance(mapping, AddressSpace):
+            return
+        inode = mapping.host
+        self.forget(page)
+        kernel.rmap.page_mkclean(page)
+        kernel.clock.ns += COSTS.submit_write
+        kernel.vmstat.nr_writeback += 1
+        kernel.vmstat.nr_written += 1
+        kernel.vmstat.pgpgout += KB_A_PAGE
+        page.flags |= PG_WRITEBACK
+        try:
+            self.disk.write(disk_block(inode, page.index), kernel.ram.content(page.pfn))
+        except DiskError:
+            mapping.write_error = True
+            kernel.log.printk(f"Buffer I/O error on dev vdb, logical block {page.index}, lost async page write")
+        if kernel.trace.on:
+            kernel.trace.emit(WritebackSinglePage(inode.path, page.index, page.pfn))
+        kernel.page_io.end_writeback(page)
+
+    # --- waiting for it ----------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """ksys_sync(): every dirty page is written, and the disk has them all when it returns."""
+        pages = list(self.dirty.values())
+        for page in pages:
+            self.write_page(page)
+        if pages:
+            self.kernel.kswapd.io_schedule(COSTS.disk_write + len(pages) * COSTS.disk_transfer)
+
+    def fsync_range(self, inode: Inode, first: int, last: int) -> bool:
+        """vfs_fsync_range(): the dirty pages [first, last) of a file on the disk are written.
+
+        False when a page of the file could not be written since somebody was last told so.
+        """
+        if inode.fs is not FileSystem.EXT4:
+            return True
+        mapping = inode.i_mapping
+        dirty = [
+            p for index in range(first, last) if (p := mapping.pages.get(index)) is not None and p.flags & PG_DIRTY
+        ]
+        for page in dirty:
+            self.write_page(page)
+        if dirty:
+            self.kernel.kswapd.io_schedule(COSTS.disk_write + len(dirty) * COSTS.disk_transfer)
+        failed, mapping.write_error = mapping.write_error, False
+        return not failed

@@ -1,0 +1,81 @@
+"""mm/workingset.c: tells whether a page that comes back was thrown out too soon.
+
+A page that is reclaimed leaves a shadow: the age of its list at that moment. When the page is faulted in again, the
+difference to the age now is how many pages were moved meanwhile: its refault distance. If that many more pages would have
+fitted, had the other lists' pages gone, the page is made active at once.
+
+    shadow = age << 1 | (the page had been active before)
+
+Left out: memory cgroups, the shrinker of shadow nodes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.kernel.mm_types import PG_ACTIVE, PG_SWAPBACKED, PG_WORKINGSET, Page
+from engine.kernel.swap import LruList
+
+if TYPE_CHECKING:
+    from engine.kernel.kernel import Kernel
+
+NO_SHADOW: Final = -1
+
+
+class Workingset:
+    """The age of the lists, and what it says about pages that come back."""
+
+    __slots__ = ("kernel", "nonresident_age")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.nonresident_age = 0
+        """Pages evicted or activated since boot."""
+
+    def eviction(self, page: Page) -> int:
+        """workingset_eviction(): the shadow that the page leaves behind."""
+        age = self.nonresident_age
+        self.nonresident_age = age + 1
+        return age << 1 | bool(page.flags & PG_WORKINGSET)
+
+    def refault(self, page: Page, shadow: int) -> None:
+        """workingset_refault(): the page that left `shadow` is back, and not yet on a list."""
+        stat, swap = self.kernel.vmstat, self.kernel.swap
+        distance = self.nonresident_age - (shadow >> 1)
+        file = not page.flags & PG_SWAPBACKED
+        if file:
+            stat.workingset_refault_file += 1
+        else:
+            stat.workingset_refault_anon += 1
+        if distance > self._competing_pages(file):
+            return
+        page.flags |= PG_ACTIVE
+        self.nonresident_age += 1
+        if file:
+            stat.workingset_activate_file += 1
+        else:
+            stat.workingset_activate_anon += 1
+        if not shadow & 1:
+            return
+        page.flags |= PG_WORKINGSET
+        swap.lru_note_cost(file, 1)
+        if file:
+            stat.workingset_restore_file += 1
+        else:
+            stat.workingset_restore_anon += 1
+
+    def _competing_pages(self, file: bool) -> int:
+        """Pages on the lists that would have had to go for the page to stay."""
+        lists = self.kernel.swap.lists
+        pages = len(lists[LruList.ACTIVE_FILE])
+        if not file:
+            pages += len(lists[LruList.INACTIVE_FILE])
+        if self.kernel.swapfile.nr_swap_pages > 0:
+            pages += len(lists[LruList.ACTIVE_ANON])
+            if file:
+                pages += len(lists[LruList.INACTIVE_ANON])
+        return pages
+
+    def activation(self) -> None:
+        """workingset_activation(): an inactive page became active."""
+        self.nonresident_age += 1
