@@ -11,7 +11,8 @@ from app.pages.command_words import words_of_command
 from app.pages.heap_band import HeapBand, heap_band
 from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks, marks
 from app.pages.physical_band import NEIGHBOURS, PhysicalBand, physical_band
-from app.pages.space_band import SpaceBand, WalkBand, space_band, walk_band
+from app.pages.space_band import SpaceBand, space_band
+from app.pages.walk_band import WalkBand, walk_band
 from app.pages.why_panel import Fact, Why, facts, why
 from engine import views
 from engine.outcome import CommandError

@@ -241,7 +241,7 @@ def _cpu_list(zone: ZoneBuddy) -> str:
 
 def _lists(reclaim: ReclaimView) -> tuple[LruRow, ...]:
     largest = max((found.pages for found in reclaim.lists), default=0)
-    return tuple(
+    rows = [
         LruRow(
             name=found.name.replace("_", " ").replace("anon", "anonymous"),
             owner="anonymous" if "anon" in found.name else "file" if "file" in found.name else "kernel",
@@ -249,11 +249,19 @@ def _lists(reclaim: ReclaimView) -> tuple[LruRow, ...]:
             bar=bar_svg(found.pages, largest),
         )
         for found in reclaim.lists
-    )
+    ]
+    if reclaim.swap_pages:
+        used = formats.count(reclaim.swap_used)
+        rows.append(LruRow("slots of swap", "swap", used, bar_svg(reclaim.swap_used, reclaim.swap_pages)))
+    return tuple(rows)
 
 
 def _reclaim_words(reclaim: ReclaimView) -> str:
-    swap = f"swap {formats.pages(reclaim.swap_pages)}" if reclaim.swap_pages else "no swap"
+    swap = (
+        f"swap {formats.pages(reclaim.swap_used)} of {formats.pages(reclaim.swap_pages)} used"
+        if reclaim.swap_pages
+        else "no swap"
+    )
     runs = "kswapd never ran" if not reclaim.kswapd_runs else f"kswapd ran {formats.times(reclaim.kswapd_runs, 'time')}"
     return f"{swap} · {runs} · {formats.times(reclaim.stolen, 'page')} reclaimed"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from app.pages import formats, keys
 from app.pages.command_words import words_of_command
-from engine.events import libc, machine, memory, page_alloc, slab, vmscan
+from app.pages.sentence import Sentence
+from app.pages.sentences_reclaim import RECLAIM
+from engine.events import libc, machine, memory, page_alloc, slab
 from engine.views.trace_tree import SYSTEM_CALL_NAMES
 
 if TYPE_CHECKING:
@@ -18,14 +20,6 @@ _HEX: Final = formats.address
 _FAULT_PRESENT: Final = 1
 _FAULT_WRITE: Final = 2
 _ERRNO_LAST: Final = -4095
-
-
-class Sentence(NamedTuple):
-    """One event told: the words, where it happens, and the keys of the things that it names."""
-
-    words: str
-    place: str
-    keys: tuple[str, ...] = ()
 
 
 def _page_fault(event: memory.PageFaultUser) -> Sentence:
@@ -55,13 +49,13 @@ def _fault_done(event: memory.FaultDone) -> Sentence:
 
 
 def _system_call(event: memory.SystemCall) -> Sentence:
-    name = SYSTEM_CALL_NAMES.get(event.number, f"number {event.number}")
+    name = SYSTEM_CALL_NAMES.get(event.number, f"system call {event.number}")
     arguments = ", ".join(formats.short_hex(value & 0xFFFFFFFF) for value in event.arguments)
     return Sentence(f"The program calls the kernel: {name}({arguments}).", "int $0x80")
 
 
 def _system_call_return(event: memory.SystemCallReturn) -> Sentence:
-    name = SYSTEM_CALL_NAMES.get(event.number, f"number {event.number}")
+    name = SYSTEM_CALL_NAMES.get(event.number, f"system call {event.number}")
     if _ERRNO_LAST <= event.result < 0:
         return Sentence(f"{name} fails with error {-event.result}.", "int $0x80")
     return Sentence(f"{name} gives {formats.short_hex(event.result)}.", "int $0x80")
@@ -174,62 +168,7 @@ _KIND: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     slab.SlabFreed: lambda e: Sentence(
         f"Cache {e.cache} gives back an empty slab.", "discard_slab", (keys.frame(e.pfn),)
     ),
-    vmscan.MmVmscanWakeupKswapd: lambda e: Sentence(
-        f"Zone {e.zone} has {formats.times(e.free_pages, 'free page')}, the low watermark is {e.low}: kswapd is woken.",
-        "wakeup_kswapd",
-        (keys.zone(e.zone),),
-    ),
-    vmscan.MmVmscanKswapdWake: lambda e: Sentence(
-        "kswapd runs, until every zone is above its high watermark.", "balance_pgdat"
-    ),
-    vmscan.MmVmscanKswapdSleep: lambda e: Sentence(
-        "kswapd sleeps again" + (": there is enough." if e.balanced else ", though there is not enough."),
-        "kswapd_try_to_sleep",
-    ),
-    vmscan.MmVmscanDirectReclaimBegin: lambda e: Sentence(
-        "kswapd cannot keep up: the program has to free pages by itself before it gets one.", "try_to_free_pages"
-    ),
-    vmscan.MmVmscanDirectReclaimEnd: lambda e: Sentence(
-        f"The program has freed {formats.times(e.nr_reclaimed, 'page')}.", "try_to_free_pages"
-    ),
-    vmscan.MmVmscanLruShrinkInactive: lambda e: Sentence(
-        f"{formats.times(e.nr_scanned, 'page')} at the end of the inactive {'file' if e.file else 'anonymous'} list: "
-        f"{e.nr_reclaimed} freed, {e.nr_ref_keep} had been used and get a second chance.",
-        "shrink_inactive_list",
-    ),
-    vmscan.MmVmscanLruShrinkActive: lambda e: Sentence(
-        f"{formats.times(e.nr_deactivated, 'page')} at the end of the active {'file' if e.file else 'anonymous'} list "
-        "become inactive.",
-        "shrink_active_list",
-    ),
-    vmscan.MmVmscanWriteFolio: lambda e: Sentence(
-        f"Frame {formats.pfn(e.pfn)} is written to slot {e.slot} of the swap area.", "pageout", (keys.frame(e.pfn),)
-    ),
-    vmscan.SwapReadpage: lambda e: Sentence(
-        f"Slot {e.slot} of the swap area is read into frame {formats.pfn(e.pfn)}.",
-        "swap_readpage",
-        (keys.frame(e.pfn),),
-    ),
-    vmscan.MmFilemapAddToPageCache: lambda e: Sentence(
-        f"Frame {formats.pfn(e.pfn)} is page {e.pgoff} of {e.path} in the page cache.",
-        "filemap_add_folio",
-        (keys.frame(e.pfn),),
-    ),
-    vmscan.MmFilemapDeleteFromPageCache: lambda e: Sentence(
-        f"Frame {formats.pfn(e.pfn)} no longer holds page {e.pgoff} of {e.path}.",
-        "filemap_remove_folio",
-        (keys.frame(e.pfn),),
-    ),
-    vmscan.WritebackSinglePage: lambda e: Sentence(
-        f"Page {e.pgoff} of {e.path} is written to the disk.", "writepage", (keys.frame(e.pfn),)
-    ),
-    vmscan.OomKillProcess: lambda e: Sentence(
-        f"Nothing is left to reclaim. Process {e.pid} has the most points of "
-        + ", ".join(f"{pid}: {points}" for pid, points in e.scores)
-        + ".",
-        "oom_kill_process",
-    ),
-    vmscan.MarkVictim: lambda e: Sentence(f"Process {e.pid} is killed.", "mark_oom_victim"),
+    **RECLAIM,
     libc.TcacheGet: lambda e: Sentence(f"The tcache has a chunk of {e.size} bytes: it is taken.", "tcache_get"),
     libc.TcachePut: lambda e: Sentence(f"The chunk goes into the tcache, with others of {e.size} bytes.", "tcache_put"),
     libc.FastbinGet: lambda e: _chunk(e.chunk, f"Chunk {_HEX(e.chunk)} leaves its fast bin.", "_int_malloc"),

@@ -10,7 +10,7 @@ from app.pages.command_words import words_of_command
 from app.pages.heap_band import STATE_WORDS
 from app.pages.physical_band import OWNER_WORDS
 from app.pages.sentences import sentence
-from app.pages.space_band import STOP_WORDS
+from app.pages.walk_band import STOP_WORDS
 
 if TYPE_CHECKING:
     from app.pages.marks import Chosen, Marks

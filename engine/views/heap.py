@@ -93,7 +93,7 @@ class HeapView:
     mapped: tuple[ChunkView, ...]
     """Chunks with a mapping of their own (M) that a pointer variable leads to."""
     broken_at: int | None
-    """Where a header makes no sense, so that nothing behind it can be told: an overflow, or a page in swap."""
+    """Where a header makes no sense, so that nothing behind it can be told: an overflow, or a page that cannot be read."""
 
     @property
     def used(self) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Final
 
+from engine.hardware.disk import DiskError
 from engine.hardware.paging import PTE_FRAME, walk
 from engine.hardware.ram import FRAME_SHIFT, WORDS_PER_FRAME
-from engine.kernel.pgtable import PTE_THERE
+from engine.kernel.pgtable import PTE_THERE, pte_to_swap_offset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,7 @@ _OFFSET: Final = (1 << FRAME_SHIFT) - 1
 
 
 class Probe:
-    """Words of one address space as they stand; None where the page is in swap, or no frame holds it yet."""
+    """Words of one address space as they stand; None where nothing holds the page yet, or its disk fails."""
 
     __slots__ = ("_frames", "_kernel", "_mm")
 
@@ -51,6 +53,18 @@ class Probe:
         if pfn is not None:
             return ram.frames.get(pfn, _ZEROS)
         if entry:
-            return None
+            return self._in_swap(pte_to_swap_offset(entry))
         vma = self._mm.vma_lookup(address)
         return _ZEROS if vma is not None and vma.vm_file is None else None
+
+    def _in_swap(self, slot: int) -> Sequence[int] | None:
+        """The page's frame where the swap cache still has one, else what the disk holds."""
+        kernel = self._kernel
+        cached = kernel.swap_state.pages.get(slot)
+        if cached is not None:
+            return kernel.ram.frames.get(cached.pfn, _ZEROS)
+        try:
+            content = kernel.swapfile.disk.read(slot)
+        except DiskError:
+            return None
+        return None if content is None else array("I", content)

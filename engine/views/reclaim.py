@@ -25,6 +25,7 @@ class ReclaimView:
 
     lists: tuple[LruView, ...]
     swap_pages: int
+    swap_used: int
     kswapd_runs: int
     stolen: int
     """Pages that reclaim has freed since boot."""
@@ -39,6 +40,7 @@ def reclaim(machine: Machine) -> ReclaimView:
     return ReclaimView(
         lists=tuple(LruView(which.name.lower(), kernel.swap.size(which)) for which in LruList),
         swap_pages=kernel.swapfile.total_pages,
+        swap_used=kernel.swapfile.total_pages - kernel.swapfile.nr_swap_pages,
         kswapd_runs=stat.pageoutrun,
         stolen=stat.pgsteal_kswapd + stat.pgsteal_direct,
         swapped_out=stat.pswpout,

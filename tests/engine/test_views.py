@@ -112,6 +112,18 @@ def test_a_heap_whose_size_word_was_overwritten_is_followed_as_far_as_it_goes() 
     assert [chunk.slots for chunk in heap.chunks] == [(), ("a",)]
 
 
+def test_a_heap_in_swap_can_be_read_without_bringing_it_back() -> None:
+    seen = machine("malloc a 100", "malloc b 3000", "free a", config=PRESETS["16mb"])
+    before = views.heap(seen).chunks
+    perform(seen, "mmap m 20000000")
+    perform(seen, "touch m 14000000")
+    assert views.page_walk(seen, FIRST_MEM).stop is Stop.SWAPPED
+    digest = seen.digest()
+    assert views.heap(seen).chunks == before
+    assert seen.digest() == digest
+    assert views.reclaim(seen).swap_used > 0
+
+
 def test_an_untouched_page_stops_the_walk_and_a_write_takes_it_to_a_frame() -> None:
     seen = machine("mmap m 65536")
     place = seen.processes[0].slots["m"]
