@@ -130,6 +130,7 @@ def config_of(machine: dict[str, Any], start: dict[str, Any]) -> MachineConfig:
         sysctls=tuple(_sysctl(setting) for setting in machine["sysctl"]),
         image=ProgramImage(mappings=mappings, brk=int(start["brk"], 16)),
         root_fs="tmpfs",
+        resembles=tuple(start.get("vmstat", {}).items()),
         firmware_pages=_firmware_pages(machine),
         null_slots=True,
         trace_capacity=0,

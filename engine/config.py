@@ -49,6 +49,9 @@ class MachineConfig:
 
     firmware_pages: int = 35
     """Pages at the top of RAM where the BIOS keeps its tables: those of QEMU's PC."""
+    resembles: tuple[tuple[str, int], ...] = ()
+    """Counters of the /proc/vmstat of a machine that was in use, for this one to have as much in memory (aftermath.py)."""
+
     null_slots: bool = False
     """A slot that was never set holds NULL, as in a C program; otherwise a command that names it is refused."""
 

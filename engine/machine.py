@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from engine.aftermath import resemble
 from engine.clock import Clock
 from engine.config import ConfigError
 from engine.digest import state_digest
@@ -52,6 +53,8 @@ class Machine:
         for name, value in config.sysctls:
             self._set_sysctl(name, value)
         self._spawn()
+        if config.resembles:
+            resemble(self.kernel, dict(config.resembles), config.image)
         self.trace.on = True
         # Nobody asked for what happens at boot: the first command is record 0.
 

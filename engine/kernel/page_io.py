@@ -6,7 +6,7 @@ Left out: swap files on file systems, zswap.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.clock import COSTS
 from engine.events.vmscan import MmVmscanWriteFolio, SwapReadpage
@@ -17,8 +17,10 @@ from engine.kernel.pgtable import SWAP_OFFSET_SHIFT
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
 
-KB_A_PAGE = 4
+KB_A_PAGE: Final = 4
 """pgpgin and pgpgout count in KB."""
+MAX_REQUEST_PAGES: Final = 254
+"""Pages that one request to a virtio disk can hold: a full one is not held back by the plug."""
 
 
 class PageIo:
@@ -53,6 +55,8 @@ class PageIo:
             page.flags = (page.flags | PG_DIRTY) & ~PG_RECLAIM
             kernel.log.printk(f"Write-error on swap-device (254:0:{offset << 3})")
         self._plugged.append(page)
+        if len(self._plugged) >= MAX_REQUEST_PAGES:
+            self.unplug()
 
     def unplug(self) -> None:
         """blk_finish_plug(): what was to be written is written, and reclaim finds the pages at the end of their list."""
