@@ -38,7 +38,7 @@ class MachineConfig:
     swap_mb: int = 0
     disk_mb: int = 256
     seed: int = 0
-    tlb_entries: int = 1024
+    tlb_entries: int = 2048
     trace_capacity: int = 4096
     """Records that the causal trace keeps."""
     sysctls: tuple[tuple[str, int], ...] = ()

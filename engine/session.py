@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from engine.config import MachineConfig
 
 CHECKPOINT_EVERY: Final = 1000
-CLOSE_CHECKPOINT_EVERY: Final = 64
-CLOSE_CHECKPOINTS: Final = 4
+CLOSE_CHECKPOINT_EVERY: Final = 128
+CLOSE_CHECKPOINTS: Final = 2
 """How many closer checkpoints a step back leaves behind it."""
 STRETCH: Final = 16
 """Commands that are taken back together, and performed again up to the one that is wanted."""

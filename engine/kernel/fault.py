@@ -57,7 +57,7 @@ class Fault:
         self.kernel.entries += 1
         raise Killed(SignalNumber.SIGSEGV, SegvCode.SI_KERNEL, 0)
 
-    def _do_user_addr_fault(self, address: int, error_code: int) -> VmFault:
+    def _do_user_addr_fault(self, address: int, error_code: int) -> int:
         kernel = self.kernel
         if address >= TASK_SIZE:
             raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_MAPERR, address)

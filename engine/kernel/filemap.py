@@ -54,7 +54,7 @@ class Filemap:
             return page
         return self._add_resident(inode, index)
 
-    def fault(self, vma: VmArea, address: int) -> tuple[Page | None, VmFault]:
+    def fault(self, vma: VmArea, address: int) -> tuple[Page | None, int]:
         """filemap_fault() and shmem_fault(): the page behind `address`, read from the disk if need be.
 
         (None, SIGBUS) beyond the file's end or where the disk failed, (None, OOM) without memory; MAJOR where the disk was
@@ -78,7 +78,7 @@ class Filemap:
             return None, VmFault.SIGBUS
         return page, result
 
-    def _read_for_fault(self, vma: VmArea, index: int) -> tuple[Page | None, VmFault]:
+    def _read_for_fault(self, vma: VmArea, index: int) -> tuple[Page | None, int]:
         """Nothing in the cache: a major fault, with the pages around it where readahead thinks so."""
         kernel = self.kernel
         assert vma.vm_file is not None

@@ -6,7 +6,6 @@ but not to be written? Left out: huge pages, userfaultfd, NUMA balancing, KSM.
 
 from __future__ import annotations
 
-from enum import IntFlag
 from typing import TYPE_CHECKING, Final
 
 from engine.clock import COSTS
@@ -38,14 +37,14 @@ FAULT_AROUND_PAGES: Final = 16
 """fault_around_bytes (64 KB), in pages: how many neighbours a read fault on a file maps with it."""
 
 
-class VmFault(IntFlag):
-    """vm_fault_t: how a fault ended. Zero: repaired without reading from a disk."""
+class VmFault:
+    """vm_fault_t: how a fault ended, as bits of an int. Zero: repaired without reading from a disk."""
 
-    NONE = 0
-    OOM = 1
-    SIGBUS = 2
-    MAJOR = 4
-    RETRY = 8
+    NONE: Final = 0
+    OOM: Final = 1
+    SIGBUS: Final = 2
+    MAJOR: Final = 4
+    RETRY: Final = 8
     """The lock on the address space was dropped while the disk worked: the fault is looked at again from the start."""
 
 
@@ -57,7 +56,7 @@ class MmFault:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
 
-    def handle_mm_fault(self, vma: VmArea, address: int, write: bool) -> VmFault:
+    def handle_mm_fault(self, vma: VmArea, address: int, write: bool) -> int:
         """Makes the access to `address` possible, which `vma` allows. On return without OOM or SIGBUS it can be retried."""
         kernel = self.kernel
         kernel.clock.ns += COSTS.minor_fault
@@ -77,7 +76,7 @@ class MmFault:
         kernel.memory.set_pte(mm, address, changed)
         return VmFault.NONE
 
-    def _done(self, address: int, branch: str, pfn: int, major: bool = False) -> VmFault:
+    def _done(self, address: int, branch: str, pfn: int, major: bool = False) -> int:
         trace = self.kernel.trace
         if trace.on:
             trace.emit(FaultDone(address, branch, pfn, major))
@@ -85,7 +84,7 @@ class MmFault:
 
     # --- anonymous memory --------------------------------------------------------------------------------------------
 
-    def _do_anonymous_page(self, vma: VmArea, address: int, write: bool) -> VmFault:
+    def _do_anonymous_page(self, vma: VmArea, address: int, write: bool) -> int:
         """The first access: a read maps the zero page, a write gets a frame of zeros."""
         kernel, mm = self.kernel, vma.vm_mm
         if vma.vm_flags & VM_SHARED:
@@ -129,7 +128,7 @@ class MmFault:
 
     # --- copy on write -----------------------------------------------------------------------------------------------
 
-    def do_wp_page(self, vma: VmArea, address: int, entry: int) -> VmFault:
+    def do_wp_page(self, vma: VmArea, address: int, entry: int) -> int:
         """A write to a page that may only be read now: reused when nobody else has it, copied when somebody has."""
         kernel = self.kernel
         page = kernel.memory.normal_page(entry)
@@ -154,12 +153,12 @@ class MmFault:
             self.kernel.swapfile.folio_free_swap(page)
         return page.refcount == 1
 
-    def _wp_page_reuse(self, vma: VmArea, address: int, entry: int, pfn: int) -> VmFault:
+    def _wp_page_reuse(self, vma: VmArea, address: int, entry: int, pfn: int) -> int:
         self.kernel.memory.set_pte(vma.vm_mm, address, entry | PTE_RW | PTE_DIRTY | PTE_ACCESSED)
         self.kernel.vmstat.pgreuse += 1
         return self._done(address, "wp_page_reuse", pfn)
 
-    def _wp_page_copy(self, vma: VmArea, address: int, entry: int, old: Page | None) -> VmFault:
+    def _wp_page_copy(self, vma: VmArea, address: int, entry: int, old: Page | None) -> int:
         """A frame of its own for this process, with the content of the shared one (or of the zero page)."""
         kernel, mm = self.kernel, vma.vm_mm
         page = self._alloc_beside(vma, old)
@@ -202,7 +201,7 @@ class MmFault:
 
     # --- files -------------------------------------------------------------------------------------------------------
 
-    def _do_fault(self, vma: VmArea, address: int, write: bool) -> VmFault:
+    def _do_fault(self, vma: VmArea, address: int, write: bool) -> int:
         """The first access to a page of a file: read it in, share it, or copy it for a private write."""
         if not write:
             return self._do_read_fault(vma, address)
@@ -210,7 +209,7 @@ class MmFault:
             return self._do_cow_fault(vma, address)
         return self._do_shared_fault(vma, address)
 
-    def _do_read_fault(self, vma: VmArea, address: int) -> VmFault:
+    def _do_read_fault(self, vma: VmArea, address: int) -> int:
         if self._do_fault_around(vma, address):
             return self._done(address, "filemap_map_pages", self.kernel.memory.pte(vma.vm_mm, address) >> PAGE_SHIFT)
         page, result = self._file_page(vma, address)
@@ -227,7 +226,7 @@ class MmFault:
         finally:
             self.kernel.swap.put_page(page)
 
-    def _file_page(self, vma: VmArea, address: int) -> tuple[Page | None, VmFault]:
+    def _file_page(self, vma: VmArea, address: int) -> tuple[Page | None, int]:
         """filemap.fault(), with a reference to the page. A fault that Linux tries anew counts once more in /proc/vmstat."""
         page, result = self.kernel.filemap.fault(vma, address)
         if page is not None:
@@ -236,7 +235,7 @@ class MmFault:
             self.kernel.vmstat.pgfault += 1
         return page, result
 
-    def _do_cow_fault(self, vma: VmArea, address: int) -> VmFault:
+    def _do_cow_fault(self, vma: VmArea, address: int) -> int:
         """The frame is taken, and the region gets its anon_vma, before the file is asked: even beyond the file's end."""
         kernel, mm = self.kernel, vma.vm_mm
         page = self._alloc_anon_page(vma)
@@ -258,7 +257,7 @@ class MmFault:
         mm.anon_rss += 1
         return self._done(address, "do_cow_fault", page.pfn, bool(result & VmFault.MAJOR))
 
-    def _do_shared_fault(self, vma: VmArea, address: int) -> VmFault:
+    def _do_shared_fault(self, vma: VmArea, address: int) -> int:
         kernel = self.kernel
         page, result = self._file_page(vma, address)
         if page is None:

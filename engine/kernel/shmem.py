@@ -54,7 +54,7 @@ class Shmem:
         inode.i_mapping.swapped.clear()
         self.kernel.mmap.vm_unacct_memory(inode.promised)
 
-    def fault(self, inode: Inode, index: int) -> tuple[Page | None, VmFault]:
+    def fault(self, inode: Inode, index: int) -> tuple[Page | None, int]:
         """shmem_get_folio(): the file's page: cached, back from swap (MAJOR if it had to be read), or a fresh one of zeros."""
         page = self.kernel.filemap.cached_page(inode, index)
         if page is not None:
@@ -68,7 +68,7 @@ class Shmem:
         page.flags |= PG_UPTODATE
         return page, VmFault.NONE
 
-    def _swapin_folio(self, inode: Inode, index: int, entry: int) -> tuple[Page | None, VmFault]:
+    def _swapin_folio(self, inode: Inode, index: int, entry: int) -> tuple[Page | None, int]:
         """shmem_swapin_folio(): the page moves from the swap cache to the file; its slot is free again."""
         kernel, result = self.kernel, VmFault.NONE
         page = kernel.swap_state.swap_cache_get_folio(entry >> SWAP_OFFSET_SHIFT)

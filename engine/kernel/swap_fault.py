@@ -40,7 +40,7 @@ class SwapFault:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
 
-    def do_swap_page(self, vma: VmArea, address: int, entry: int, write: bool) -> VmFault:
+    def do_swap_page(self, vma: VmArea, address: int, entry: int, write: bool) -> int:
         """do_swap_page(): maps the page that `entry` names. MAJOR where it was read; OOM or SIGBUS where it can't be had."""
         kernel, result = self.kernel, VmFault.NONE
         offset = entry >> SWAP_OFFSET_SHIFT

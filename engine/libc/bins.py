@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.events.libc import BinPut
 from engine.libc.abort import malloc_assert, malloc_printerr
-from engine.libc.chunk import BK, BK_NEXTSIZE, FD, FD_NEXTSIZE, NON_MAIN_ARENA, PREV_INUSE, SIZE, SIZE_MASK
+from engine.libc.chunk import BK, BK_NEXTSIZE, FD, FD_NEXTSIZE, NON_MAIN_ARENA, PREV_INUSE, SIZE, SIZE_MASK, WORD
 from engine.libc.state import BINMAP, MIN_LARGE_SIZE, bin_at, largebin_index
 
 if TYPE_CHECKING:
     from engine.libc.heap import Heap
 
+_STRADDLING: Final = 0xFF8
+"""A chunk at this place in a page has its links on the next one."""
+
 
 def unlink_chunk(heap: Heap, chunk: int) -> None:
     """unlink_chunk(): takes a free chunk out of its list. Aborts where its size or its neighbours contradict it."""
+    if _unlink_at_hand(heap, chunk):
+        return
     load32, store32 = heap.load32, heap.store32
     head = load32(chunk + SIZE)
     if head & SIZE_MASK != load32(chunk + (head & SIZE_MASK)):
@@ -26,6 +31,31 @@ def unlink_chunk(heap: Heap, chunk: int) -> None:
     store32(back + FD, forward)
     if head >= MIN_LARGE_SIZE and load32(chunk + FD_NEXTSIZE):
         _unlink_nextsize(heap, chunk, forward)
+
+
+def _unlink_at_hand(heap: Heap, chunk: int) -> bool:
+    """Unlinks a chunk of a small size where all is as it should be and every page is at hand; else changes nothing."""
+    if chunk & 0xFFF == _STRADDLING or chunk & 3:
+        return False
+    pages = heap.cpu.write_pages
+    try:
+        page, at = pages[chunk >> 12], chunk >> 2 & 1023
+        size = page[at + 1] & SIZE_MASK
+        foot = chunk + size & WORD
+        forward, back = page[at + 2], page[at + 3]
+        if pages[foot >> 12][foot >> 2 & 1023] != size or (forward | back) & 3:
+            return False
+        forward_page, forward_at = pages[forward + BK >> 12], forward + BK >> 2 & 1023
+        back_page, back_at = pages[back + FD >> 12], back + FD >> 2 & 1023
+        if forward_page[forward_at] != chunk or back_page[back_at] != chunk:
+            return False
+        if size >= MIN_LARGE_SIZE and page[at + 4]:
+            return False
+    except (KeyError, IndexError):
+        return False
+    forward_page[forward_at] = back
+    back_page[back_at] = forward
+    return True
 
 
 def _unlink_nextsize(heap: Heap, chunk: int, forward: int) -> None:

@@ -50,17 +50,22 @@ class Heap:
     """
 
     __slots__ = (
+        "arena_at",
+        "arena_page",
         "cpu",
         "global_max_fast",
         "initialized",
         "load32",
         "main_arena",
+        "max_fast_at",
         "mp",
+        "perturb_at",
         "perturb_byte",
         "store32",
         "tcache",
         "tcache_key",
         "trace",
+        "tuning_page",
         "unistd",
     )
 
@@ -73,6 +78,10 @@ class Heap:
         self.mp = libc_base + MP_OFFSET
         self.perturb_byte = libc_base + PERTURB_BYTE_OFFSET
         self.global_max_fast = libc_base + GLOBAL_MAX_FAST_OFFSET
+        self.arena_page, self.arena_at = self.main_arena >> 12, self.main_arena >> 2 & 1023
+        self.tuning_page = self.perturb_byte >> 12
+        self.perturb_at, self.max_fast_at = self.perturb_byte >> 2 & 1023, self.global_max_fast >> 2 & 1023
+        """Pages of the main arena and mp_, and of M_PERTURB and M_MXFAST; where in them, in words (see lanes.py)."""
         self.unistd = Unistd(cpu, trace, libc_base + CURBRK_OFFSET)
         self.initialized = False
         self.tcache = 0

@@ -142,10 +142,11 @@ def _consolidate_and_trim(heap: Heap, arena: int, chunk: int, head: int) -> None
     else:
         size = free_to_unsorted(heap, arena, chunk, size, next_chunk, next_size)
     if size >= FASTBIN_CONSOLIDATION_THRESHOLD:
-        _after_large_free(heap, arena)
+        after_large_free(heap, arena)
 
 
-def _after_large_free(heap: Heap, arena: int) -> None:
+def after_large_free(heap: Heap, arena: int) -> None:
+    """What follows where a freed chunk has become FASTBIN_CONSOLIDATION_THRESHOLD bytes or more: perhaps the heap shrinks."""
     load32 = heap.load32
     if load32(arena + HAVE_FASTCHUNKS):
         malloc_consolidate(heap, arena, "free: a large free chunk")

@@ -27,12 +27,14 @@ from engine.libc.chunk import (
     request2size,
 )
 from engine.libc.heap import Heap
-from engine.libc.int_free import int_free
+from engine.libc.int_free import after_large_free, int_free
 from engine.libc.int_malloc import int_malloc
 from engine.libc.int_realloc import copy, int_memalign, int_realloc
+from engine.libc.lanes import free_large, malloc_from_top
 from engine.libc.mmapped import mremap_chunk, munmap_chunk
 from engine.libc.state import (
     DEFAULT_MMAP_THRESHOLD_MAX,
+    FASTBIN_CONSOLIDATION_THRESHOLD,
     MAX_SYSTEM_MEM,
     MMAP_THRESHOLD,
     NO_DYN_THRESHOLD,
@@ -145,8 +147,13 @@ class Libc:
                         return
         except KeyError:
             pass
-        if mem:
+        if not mem:
+            return
+        size = free_large(heap, mem - CHUNK_HDR_SZ)
+        if not size:
             self._free(mem)
+        elif size >= FASTBIN_CONSOLIDATION_THRESHOLD:
+            after_large_free(heap, heap.main_arena)
 
     def _malloc(self, size: int) -> int:
         """__libc_malloc()."""
@@ -161,6 +168,9 @@ class Libc:
             self._tcache_init()
         if index < heap.load32(heap.mp + TCACHE_BINS) and heap.tcache and heap.cpu.load16(heap.tcache + 2 * index):
             return tcache_get(heap, index)
+        chunk = malloc_from_top(heap, request2size(size))
+        if chunk:
+            return chunk + CHUNK_HDR_SZ
         mem = int_malloc(heap, heap.main_arena, size)
         self._assert_of_main_arena("__libc_malloc", _VICTIM_ASSERTION, mem)
         return mem
