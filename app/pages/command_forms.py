@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """One field: the command's own name for it, what stands before it, and what it holds at first."""
+    """One field: the command's own name for it, which is its label and in every message, and what it holds at first."""
 
     name: str
-    label: str
     value: str
     kind: str = "number"
     """number, place (suggests the slots), slot (suggests a new one) or choice."""
@@ -34,32 +33,32 @@ class FormSpec:
     fields: tuple[FieldSpec, ...]
 
 
-_SIZE: Final = FieldSpec("size", "bytes", "100")
-_INTO: Final = FieldSpec("as", "into", "", "slot")
-_PTR: Final = FieldSpec("ptr", "at", "", "place")
+_SIZE: Final = FieldSpec("size", "100")
+_INTO: Final = FieldSpec("as", "", "slot")
+_PTR: Final = FieldSpec("ptr", "", "place")
 
 GROUPS: Final = (
     (
         "Allocate",
         (
             FormSpec("malloc", "a block of so many bytes", (_SIZE, _INTO)),
-            FormSpec("free", "gives a block back", (FieldSpec("ptr", "block", "", "place"),)),
-            FormSpec("calloc", "count times size bytes of zeros", (FieldSpec("count", "count", "4"), _SIZE, _INTO)),
-            FormSpec("realloc", "another size for a block", (FieldSpec("as", "block", "", "place"), _SIZE)),
+            FormSpec("free", "gives a block back", (FieldSpec("ptr", "", "place"),)),
+            FormSpec("calloc", "count times size bytes of zeros", (FieldSpec("count", "4"), _SIZE, _INTO)),
+            FormSpec("realloc", "another size for a block", (FieldSpec("as", "", "place"), _SIZE)),
         ),
     ),
     (
         "Load and store",
         (
-            FormSpec("write", "stores one byte", (_PTR, FieldSpec("value", "byte", "65"))),
+            FormSpec("write", "stores one byte", (_PTR, FieldSpec("value", "65"))),
             FormSpec("read", "loads one byte", (_PTR,)),
             FormSpec(
                 "touch",
                 "one byte of each page",
                 (
                     _PTR,
-                    FieldSpec("length", "bytes", "4096"),
-                    FieldSpec("access", "to", "w", "choice", ("w", "r")),
+                    FieldSpec("length", "4096"),
+                    FieldSpec("access", "w", "choice", ("w", "r")),
                 ),
             ),
         ),
@@ -71,15 +70,15 @@ GROUPS: Final = (
                 "mmap",
                 "a new region",
                 (
-                    FieldSpec("length", "bytes", "65536"),
-                    FieldSpec("prot", "prot", "rw", "choice", ("rw", "r", "rx", "none")),
+                    FieldSpec("length", "65536"),
+                    FieldSpec("prot", "rw", "choice", ("rw", "r", "rx", "none")),
                     _INTO,
                 ),
             ),
-            FormSpec("munmap", "takes a region away", (_PTR, FieldSpec("length", "bytes", "65536"))),
-            FormSpec("sbrk", "moves the heap's end", (FieldSpec("delta", "by", "4096"),)),
-            FormSpec("fork", "a copy of the process", (FieldSpec("child", "as process", "1"),)),
-            FormSpec("paging", "switches CR0.PG", (FieldSpec("on", "to", "off", "choice", ("off", "on")),)),
+            FormSpec("munmap", "takes a region away", (_PTR, FieldSpec("length", "65536"))),
+            FormSpec("sbrk", "moves the heap's end", (FieldSpec("delta", "4096"),)),
+            FormSpec("fork", "a copy of the process", (FieldSpec("child", "1"),)),
+            FormSpec("paging", "switches CR0.PG", (FieldSpec("on", "off", "choice", ("off", "on")),)),
         ),
     ),
 )
@@ -149,7 +148,7 @@ def words_box(refused: Refused | None) -> FieldBox:
     """The field that takes a command in words."""
     mine = refused is not None and refused.op == WORDS
     return FieldBox(
-        FieldSpec(WORDS, "command", "", "words"),
+        FieldSpec(WORDS, "", "words"),
         "f-words",
         refused.values.get(WORDS, "") if mine and refused is not None else "",
         str(refused.error) if mine and refused is not None else "",

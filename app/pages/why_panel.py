@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.views.trace_tree import TraceNode, TraceTreeView
 
 CHILDREN_SHOWN: Final = 16
+ROOTS_SHOWN: Final = 64
 RECORDS_OPEN: Final = 14
 """A tree of so many records is shown whole; of a larger one what is about the chosen thing."""
 DONE: Final = {
@@ -51,6 +52,8 @@ class Reason:
     left_out: str
     below: int
     open: bool
+    times: int = 1
+    """How often it happened in a row, where that is all there is to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Why:
     bad: bool
     took: str
     reasons: tuple[Reason, ...]
+    left_out: str
     lost: bool
 
 
@@ -78,23 +82,40 @@ class Fact:
 def why(tree: TraceTreeView, command: Command | None, outcome: Outcome | None, marks: Marks) -> Why:
     """The panel of the last command; before the first one it says how to begin."""
     if command is None or outcome is None:
-        return Why("", "", bad=False, took="", reasons=(), lost=False)
+        return Why("", "", bad=False, took="", reasons=(), left_out="", lost=False)
     came, bad = outcome_words(outcome, command)
-    few = tree.records <= RECORDS_OPEN
+    reasons = _reasons(tree.roots, marks, few=tree.records <= RECORDS_OPEN)
     return Why(
         asked=words_of_command(command),
         came=came,
         bad=bad,
         took=formats.duration(tree.ns) if tree.ns else "",
-        reasons=tuple(_reason(node, marks, few=few) for node in tree.roots[: 4 * CHILDREN_SHOWN]),
-        lost=tree.lost or len(tree.roots) > 4 * CHILDREN_SHOWN,
+        reasons=reasons[:ROOTS_SHOWN],
+        left_out=_left_out(sum(reason.times for reason in reasons[ROOTS_SHOWN:])),
+        lost=tree.lost,
     )
+
+
+def _left_out(count: int) -> str:
+    return formats.times(count, "record") + " more" if count > 0 else ""
+
+
+def _reasons(nodes: tuple[TraceNode, ...], marks: Marks, *, few: bool) -> tuple[Reason, ...]:
+    """What happened, one after the other; the same said again at once is counted instead."""
+    found: list[Reason] = []
+    for node in nodes:
+        reason = _reason(node, marks, few=few)
+        before = found[-1] if found else None
+        if before and not before.children and not reason.children and before.words == reason.words:
+            found[-1] = replace(before, times=before.times + 1)
+        else:
+            found.append(reason)
+    return tuple(found)
 
 
 def _reason(node: TraceNode, marks: Marks, *, few: bool) -> Reason:
     told = sentence(node.event)
-    left = len(node.children) - CHILDREN_SHOWN
-    children = tuple(_reason(child, marks, few=few) for child in node.children[:CHILDREN_SHOWN])
+    children = _reasons(node.children, marks, few=few)
     return Reason(
         seq=node.seq,
         words=told.words,
@@ -102,9 +123,9 @@ def _reason(node: TraceNode, marks: Marks, *, few: bool) -> Reason:
         event=node.name,
         took=formats.duration(node.ns) if node.ns else "",
         keys=keys.join(*told.keys),
-        children=children,
-        left_out=formats.times(left, "record") + " more" if left > 0 else "",
-        below=len(children) + sum(child.below for child in children) + max(0, left),
+        children=children[:CHILDREN_SHOWN],
+        left_out=_left_out(sum(child.times for child in children[CHILDREN_SHOWN:])),
+        below=sum(child.times + child.below for child in children),
         open=few or any(key in marks.selected for key in told.keys) or any(child.open for child in children),
     )
 
@@ -136,6 +157,8 @@ def _results(outcome: Outcome, command: Command) -> list[str]:
         parts.append(f"{slot} = {formats.address(outcome.ret)}" if outcome.ret else f"{slot} = NULL")
     elif outcome.ret is not None and outcome.op in ("sbrk", "brk"):
         parts.append(f"It gave {formats.address(outcome.ret)}")
+    elif outcome.op == "fork":
+        parts.append(f"The child is process {outcome.ret}")
     elif outcome.ret:
         parts.append(f"It gave {outcome.ret}")
     if outcome.val is not None:

@@ -49,7 +49,7 @@ def machine(page: Page, base_url: str) -> Page:
 
 def test_one_malloc_can_be_followed_from_the_chunk_to_the_frame(machine: Page) -> None:
     form = machine.locator("form.command").filter(has=machine.get_by_role("button", name="malloc", exact=True))
-    form.get_by_label("bytes").fill("100")
+    form.get_by_label("size").fill("100")
     form.get_by_role("button").click()
     expect(chunk(machine, "a")).to_have_attribute("aria-label", re.compile(r"112 bytes at 0x0804e198, in use.* chosen"))
     expect(machine.locator(".came")).to_have_text(f"a = {FIRST}.")
@@ -101,12 +101,12 @@ def test_a_reload_shows_the_same_machine(machine: Page) -> None:
 @pytest.mark.parametrize(
     ("op", "label", "typed", "said"),
     [
-        ("malloc", "bytes", "many", "size is 'many'; write a whole number, such as 4096 or 0x1000"),
-        ("malloc", "into", "1a", "the slot '1a' is no name"),
-        ("malloc", "bytes", "4294967296", "size is 4294967296; it can be 0 to 4294967295"),
-        ("free", "block", "zebra", "ptr names the slot 'zebra', which holds nothing"),
-        ("write", "byte", "300", "value is 300; it can be 0 to 255"),
-        ("write", "at", "", "ptr is empty; write a slot"),
+        ("malloc", "size", "many", "size is 'many'; write a whole number, such as 4096 or 0x1000"),
+        ("malloc", "as", "1a", "the slot '1a' is no name"),
+        ("malloc", "size", "4294967296", "size is 4294967296; it can be 0 to 4294967295"),
+        ("free", "ptr", "zebra", "ptr names the slot 'zebra', which holds nothing"),
+        ("write", "value", "300", "value is 300; it can be 0 to 255"),
+        ("write", "ptr", "", "ptr is empty; write a slot"),
     ],
 )
 def test_bad_input_is_refused_beside_its_field(machine: Page, op: str, label: str, typed: str, said: str) -> None:
@@ -143,10 +143,10 @@ def test_what_is_typed_while_a_command_is_under_way_is_not_lost(machine: Page) -
 
 def test_a_slot_that_was_typed_is_not_suggested_again(machine: Page) -> None:
     form = machine.locator("form.command").filter(has=machine.get_by_role("button", name="malloc", exact=True))
-    form.get_by_label("into").fill("x")
+    form.get_by_label("as").fill("x")
     form.get_by_role("button").click()
     expect(machine.locator(".came")).to_have_text(f"x = {FIRST}.")
-    expect(form.get_by_label("into")).to_have_value("a")
+    expect(form.get_by_label("as")).to_have_value("a")
 
 
 def test_a_segmentation_fault_is_told_with_its_address(machine: Page) -> None:
