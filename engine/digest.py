@@ -12,6 +12,7 @@ from enum import Enum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+from engine.allocations import Allocations
 from engine.hardware.ram import ZERO_FRAME, Ram
 from engine.hardware.tlb import Tlb
 from engine.trace import Trace
@@ -74,6 +75,8 @@ def _parts(item: Any) -> list[Any]:
         return sorted(item)
     if isinstance(item, (array, bytearray)):
         return [bytes(item)]
+    if isinstance(item, Allocations):
+        return list(item.all())
     if isinstance(item, Tlb):
         return [item.entries, item.misses, item.evictions, item.flushes]
     return [getattr(item, name) for name in _attributes(item) if name not in _HOST_ONLY]

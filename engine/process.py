@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from engine.allocations import Allocations
 from engine.outcome import CommandError, Ended, returned
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _PLACE: Final = re.compile(r"(?P<base>[A-Za-z_]\w*|\d\w*)(?:(?P<sign>[+-])(?P<of
 class Process:
     """One process, living or ended. Slots are the program's own variables: they keep a pointer after free."""
 
-    __slots__ = ("ended", "freed", "libc", "null_slots", "pid", "slots", "task")
+    __slots__ = ("allocations", "ended", "freed", "libc", "null_slots", "pid", "slots", "task")
 
     def __init__(self, pid: int, task: Task, libc: Libc, slots: dict[str, int], *, null_slots: bool) -> None:
         self.pid = pid
@@ -27,6 +28,7 @@ class Process:
         self.slots = slots
         self.null_slots = null_slots
         """A slot that was never set holds NULL, as a C program's static array would; otherwise naming it is an error."""
+        self.allocations = Allocations()
         self.ended: Ended | None = None
         self.freed = returned("free", pid, None)
         """The outcome of each of its free()s, which are all alike."""

@@ -15,6 +15,7 @@ from engine.hardware.ram import FRAME_SIZE
 if TYPE_CHECKING:
     from array import array
 
+    from engine.allocations import Undo
     from engine.commands import Command
     from engine.machine import Machine
     from engine.outcome import Outcome
@@ -47,6 +48,7 @@ class Stretch:
     """The state before some commands in a row, as far as they changed it. Made by `begin`, at the machine's present version."""
 
     __slots__ = (
+        "_allocations",
         "_changed",
         "_clock_ns",
         "_errno",
@@ -68,6 +70,9 @@ class Stretch:
         self._kernel_entries = machine.kernel.entries
         self._tlb = (dict(tlb.entries), tlb.misses, tlb.evictions, dict(tlb.flushes))
         self._trace = machine.trace.mark()
+        process.allocations.settle()
+        self._allocations: Undo | None = None
+        """Once the stretch is over: what the process knew of its blocks before, where that changed."""
         self._slots: list[tuple[str, int | None]] = []
         self._frames: dict[int, array[int]] = {}
         """Frames as they were, by pfn, kept by Ram.writable() at the first store to each."""
@@ -98,6 +103,7 @@ class Stretch:
             ram = machine.kernel.ram
             self._changed = {pfn: _differences(old, ram.frame(pfn)) for pfn, old in self._frames.items()}
             self._frames = {}
+            self._allocations = self._process.allocations.settle()
 
     def take_back(self, machine: Machine) -> None:
         """Makes the machine what it was at `version`. It must stand at the stretch's end."""
@@ -117,6 +123,8 @@ class Stretch:
         machine.trace.rewind(self._trace)
         machine.version = self.version
         self._process.libc.heap.unistd.errno = self._errno
+        assert self._allocations is not None
+        self._process.allocations.take_back(self._allocations)
         slots = self._process.slots
         for name, value in reversed(self._slots):
             if value is None:

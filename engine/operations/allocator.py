@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from engine.allocations import ASKED_BITS
 from engine.clock import COSTS
 from engine.kernel.errno import ErrorNumber
 from engine.outcome import Outcome, returned
 
 if TYPE_CHECKING:
+    from engine.allocations import Allocations
     from engine.commands import Calloc, Free, Mallinfo, Malloc, Mallopt, Memalign, Realloc, Sbrk, Trim, Usable
     from engine.machine import Machine
     from engine.process import Process
@@ -26,6 +28,7 @@ def malloc(machine: Machine, process: Process, command: Malloc, address: int) ->
     pointer = process.libc.malloc(command.size)
     process.slots[command.as_] = pointer
     if pointer:
+        process.allocations.given[pointer] = machine.version << ASKED_BITS | command.size
         return returned("malloc", process.pid, pointer)
     return Outcome("malloc", process.pid, 0, _error(process))
 
@@ -35,6 +38,8 @@ def calloc(machine: Machine, process: Process, command: Calloc, address: int) ->
     machine.clock.ns += COSTS.libc_call
     pointer = process.libc.calloc(command.count, command.size)
     process.slots[command.as_] = pointer
+    if pointer:
+        process.allocations.given[pointer] = machine.version << ASKED_BITS | command.count * command.size
     return Outcome("calloc", process.pid, pointer, None if pointer else _error(process))
 
 
@@ -42,10 +47,19 @@ def realloc(machine: Machine, process: Process, command: Realloc, address: int) 
     """realloc(): the slot keeps its pointer when there is no memory."""
     machine.clock.ns += COSTS.libc_call
     pointer = process.libc.realloc(address, command.size)
+    _note_realloc(process.allocations, address, pointer, command.size, machine.version)
     if pointer or not command.size:
         process.slots[command.as_] = pointer
         return returned("realloc", process.pid, pointer)
     return Outcome("realloc", process.pid, pointer, _error(process))
+
+
+def _note_realloc(allocations: Allocations, old: int, new: int, size: int, version: int) -> None:
+    """The block moved, was resized where it is, was freed (size 0), or is as it was (no memory)."""
+    if old != new and (new or not size):
+        allocations.freed[old] = version
+    if new:
+        allocations.given[new] = version << ASKED_BITS | size
 
 
 def memalign(machine: Machine, process: Process, command: Memalign, address: int) -> Outcome:
@@ -53,6 +67,8 @@ def memalign(machine: Machine, process: Process, command: Memalign, address: int
     machine.clock.ns += COSTS.libc_call
     pointer = process.libc.memalign(command.alignment, command.size)
     process.slots[command.as_] = pointer
+    if pointer:
+        process.allocations.given[pointer] = machine.version << ASKED_BITS | command.size
     return Outcome("memalign", process.pid, pointer, None if pointer else _error(process))
 
 
@@ -60,6 +76,7 @@ def free(machine: Machine, process: Process, command: Free, address: int) -> Out
     """free()."""
     machine.clock.ns += COSTS.libc_call
     process.libc.free(address)
+    process.allocations.freed[address] = machine.version
     return process.freed
 
 

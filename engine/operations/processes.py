@@ -78,12 +78,13 @@ def sync(machine: Machine, process: Process, command: Sync, address: int) -> Out
 
 
 def fork(machine: Machine, process: Process, command: Fork, address: int) -> Outcome:
-    """fork(): the child has the parent's slots, as it has its memory."""
+    """fork(): the child has the parent's slots and blocks, as it has its memory."""
     refuse_fork(machine, command)
     try:
         machine.fork(process, command.child)
     except Errno as error:
         return Outcome("fork", process.pid, -1, error.number.name)
+    machine.processes[command.child].allocations = process.allocations.copy()
     return Outcome("fork", process.pid, command.child)
 
 
