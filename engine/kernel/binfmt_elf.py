@@ -50,17 +50,19 @@ class BinfmtElf:
     def load(self, task: Task, image: ProgramImage) -> None:
         """Maps `image` into the task's empty address space."""
         mm = task.mm
+        files: dict[str, File] = {}
+        below: Mapping | None = None
         for mapping in image.mappings:
-            self._map(mm, mapping)
+            self._map(mm, mapping, files, relro=below is not None and _is_relro(below, mapping))
+            below = mapping
         mm.start_brk = mm.brk = image.brk
         mm.start_stack = STACK_TOP - PAGE_SIZE
         mm.mmap_base = STACK_TOP - MMAP_GAP_MINIMUM
-        code = [m for m in image.mappings if m.name == image.mappings[0].name and "x" in m.permissions]
-        if code:
-            mm.start_code, mm.end_code = code[0].start, code[0].end
+        _note_code_and_data(mm, [mapping for mapping in image.mappings if mapping.name == image.mappings[0].name])
         mm.hiwater_vm = mm.total_vm
 
-    def _map(self, mm: Mm, mapping: Mapping) -> None:
+    def _map(self, mm: Mm, mapping: Mapping, files: dict[str, File], *, relro: bool) -> None:
+        """Puts one region in. All of a file's regions show the same opened file."""
         flags = 0
         for letter, right in _RIGHTS:
             if letter in mapping.permissions:
@@ -78,8 +80,9 @@ class BinfmtElf:
         elif mapping.name in ("", "[heap]"):
             flags |= VM_DATA_DEFAULT_FLAGS & ~(VM_READ | VM_WRITE) | (VM_ACCOUNT if flags & VM_WRITE else 0)
         else:
-            flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | (VM_ACCOUNT if flags & VM_WRITE else 0)
-            file, pgoff = self._file(mapping, self.kernel.root_fs), mapping.offset >> PAGE_SHIFT
+            flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | (VM_ACCOUNT if flags & VM_WRITE or relro else 0)
+            file = self._file(mapping, self.kernel.root_fs)
+            file, pgoff = files.setdefault(mapping.name, file), mapping.offset >> PAGE_SHIFT
         vma = self.kernel.vma.vm_area_alloc(mm, mapping.start, mapping.end, flags, pgoff, file, name)
         self.kernel.mmap.insert_vm_struct(mm, vma)
 
@@ -93,3 +96,17 @@ class BinfmtElf:
             inodes[mapping.name] = inode
         inode.i_size = max(inode.i_size, size)
         return File(inode, writable=False)
+
+
+def _note_code_and_data(mm: Mm, program: list[Mapping]) -> None:
+    """Where the program's own code and initialised data lie: to the page, which is all that the image tells."""
+    for mapping in program:
+        if "x" in mapping.permissions:
+            mm.start_code, mm.end_code = mapping.start, mapping.end
+        if "w" in mapping.permissions:
+            mm.start_data, mm.end_data = mapping.start, mapping.end
+
+
+def _is_relro(below: Mapping, mapping: Mapping) -> bool:
+    """Whether the loader wrote to this read-only region before main(): two such regions would be one otherwise."""
+    return below.name == mapping.name and below.permissions == mapping.permissions == "r--p"
