@@ -6,25 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
+from app.pages.choosing import Wanted, choose, last_step, neighbours
 from app.pages.command_forms import FieldBox, FormGroup, Refused, form_groups, words_box
 from app.pages.command_words import words_of_command
 from app.pages.heap_band import HeapBand, heap_band
 from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks, marks
-from app.pages.physical_band import NEIGHBOURS, PhysicalBand, physical_band
+from app.pages.physical_band import PhysicalBand, physical_band
 from app.pages.space_band import SpaceBand, space_band
 from app.pages.walk_band import WalkBand, walk_band
 from app.pages.why_panel import Fact, Why, facts, why
 from engine import views
-from engine.outcome import CommandError
 from engine.views.machine import MachineView, Preset, presets
 
 if TYPE_CHECKING:
-    from engine.commands import Command
     from engine.machine import Machine
-    from engine.outcome import Outcome
     from engine.session import Session
     from engine.views.address_space import AddressSpaceView
-    from engine.views.frame import FrameView
     from engine.views.heap import HeapView
     from engine.views.processes import ProcessView
 
@@ -46,15 +43,6 @@ class MissingPage:
     """A machine that is not there."""
 
     words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the address of the page asks for, as it was typed."""
-
-    at: str = ""
-    frame: str = ""
-    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +120,12 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
     machine = session.machine
     pid = wanted.pid if wanted.pid in machine.processes else 0
     memory = views.physical_memory(machine)
-    chosen, at_error = _choose(session, machine_id, wanted, pid, memory.frames_per_cell)
+    chosen, at_error = choose(session, machine_id, wanted, pid, memory.frames_per_cell)
     pid = chosen.pid
     space = views.address_space(machine, pid)
     found = marks(machine, chosen, views.changes(machine), space)
     frames = _frames(machine, pid, space)
-    command, outcome = _last(session)
+    command, outcome = last_step(session)
     processes = views.processes(machine)
     process = next(one for one in processes if one.pid == pid)
     slots = tuple(slot.name for slot in process.slots)
@@ -169,7 +157,7 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
         space=space_band(space, chosen, found, frames),
         walk=walk_band(chosen.at.walk, views.tlb(machine), chosen, found),
         physical=physical_band(
-            memory, views.buddy(machine), views.reclaim(machine), _neighbours(machine, chosen.frame), chosen, found
+            memory, views.buddy(machine), views.reclaim(machine), neighbours(machine, chosen.frame), chosen, found
         ),
         why=told,
         facts=facts(chosen),
@@ -178,69 +166,7 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
     )
 
 
-# --- what is chosen --------------------------------------------------------------------------------------------------
-
-
-def _choose(session: Session, machine_id: str, wanted: Wanted, pid: int, per_cell: int) -> tuple[Chosen, str]:
-    """The selection, and what was wrong with what was typed."""
-    machine, error = session.machine, ""
-    address: int | None = None
-    frame: FrameView | None = None
-    if wanted.frame:
-        frame = _typed_frame(machine, wanted.frame)
-        error = "" if frame is not None else f"at: there is no frame {wanted.frame!r}"
-        if frame is not None and frame.mapped_at:
-            here = next((place for place in frame.mapped_at if place.pid == pid), frame.mapped_at[0])
-            pid, address = here.pid, here.address
-    elif wanted.at:
-        try:
-            address = machine.processes[pid].resolve(wanted.at.strip(), "at")
-        except CommandError as wrong:
-            error = str(wrong)
-    explicit = address is not None
-    if address is None:
-        address = _subject(session, pid)
-    at = views.at(machine, address, pid)
-    return Chosen(machine_id, pid, at, frame or at.frame, per_cell, explicit=explicit or frame is not None), error
-
-
-def _typed_frame(machine: Machine, word: str) -> FrameView | None:
-    try:
-        number = int(word, 0)
-    except ValueError:
-        return None
-    found: FrameView | None = views.frame(machine, number)
-    return found
-
-
-def _subject(session: Session, pid: int) -> int:
-    """What the last command was about; before it, the first page of the program's code."""
-    process = session.machine.processes[pid]
-    command, outcome = _last(session)
-    if command is not None and outcome is not None and command.pid == pid:
-        for name in ("as_", "ptr", "address"):
-            place = getattr(command, name, None)
-            if place is None:
-                continue
-            try:
-                return process.resolve(place, name)
-            except CommandError:
-                continue
-        if outcome.op == "sbrk" and outcome.ret is not None and outcome.errno is None:
-            return outcome.ret
-    if process.slots:
-        return list(process.slots.values())[-1]
-    code = next((region for region in session.config.image.mappings if "x" in region.permissions), None)
-    return code.start if code is not None else 0
-
-
-def _neighbours(machine: Machine, frame: FrameView | None) -> tuple[FrameView, ...]:
-    """The frames around the chosen one, an aligned run."""
-    if frame is None:
-        return ()
-    first = frame.pfn & -NEIGHBOURS
-    found = (views.frame(machine, pfn) for pfn in range(first, first + NEIGHBOURS))
-    return tuple(one for one in found if one is not None)
+# --- the parts --------------------------------------------------------------------------------------------------------
 
 
 def _frames(machine: Machine, pid: int, space: AddressSpaceView) -> dict[int, int]:
@@ -255,15 +181,6 @@ def _frames(machine: Machine, pid: int, space: AddressSpaceView) -> dict[int, in
             if pfn is not None:
                 found[vpn] = pfn
     return found
-
-
-# --- the rest --------------------------------------------------------------------------------------------------------
-
-
-def _last(session: Session) -> tuple[Command | None, Outcome | None]:
-    if not session.version:
-        return None, None
-    return session.commands[session.version - 1], session.outcomes[session.version - 1]
 
 
 def _size(machine: Machine) -> str:

@@ -12,9 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments.fastapi import Jinja2Blocks
 
 from app.machines import HistoryFull, Machines, ReplayDiffers, UnknownMachine, VersionConflict
+from app.pages.choosing import Wanted
 from app.pages.command_forms import WORDS, Refused
 from app.pages.command_words import command_of_fields, command_of_words
-from app.pages.contexts import MissingPage, Wanted, machine_page, start_page
+from app.pages.contexts import MissingPage, machine_page, start_page
 from engine.config import PRESETS
 from engine.outcome import CommandError
 
