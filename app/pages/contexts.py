@@ -94,6 +94,8 @@ class MachinePage:
     slots: tuple[str, ...]
     at_value: str
     at_error: str
+    frame_value: str
+    frame_error: str
     pointers: tuple[PointerRow, ...]
     pointers_left_out: int
     steps: tuple[Step, ...]
@@ -120,7 +122,7 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
     machine = session.machine
     pid = wanted.pid if wanted.pid in machine.processes else 0
     memory = views.physical_memory(machine)
-    chosen, at_error = choose(session, machine_id, wanted, pid, memory.frames_per_cell)
+    chosen, place_error = choose(session, machine_id, wanted, pid, memory.frames_per_cell)
     pid = chosen.pid
     space = views.address_space(machine, pid)
     found = marks(machine, chosen, views.changes(machine), space)
@@ -131,6 +133,7 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
     slots = tuple(slot.name for slot in process.slots)
     heap = views.heap(machine, pid)
     told = why(views.trace_tree(machine), command, outcome, found)
+    at_error, frame_error = ("", place_error) if wanted.frame else (place_error, "")
     at_value = wanted.at if at_error else formats.address(chosen.at.address)
     return MachinePage(
         id=machine_id,
@@ -147,6 +150,8 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
         slots=slots[-POINTERS_SHOWN:],
         at_value=at_value,
         at_error=at_error,
+        frame_value=wanted.frame if frame_error else "",
+        frame_error=frame_error,
         pointers=_pointers(process, heap, chosen, found),
         pointers_left_out=max(0, len(slots) - POINTERS_SHOWN),
         steps=_steps(session),

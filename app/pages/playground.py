@@ -158,5 +158,5 @@ async def _show(
         page = await _machines(request).look(machine_id, question)
     except (UnknownMachine, ReplayDiffers, VersionConflict) as gone:
         return _missing(request, str(gone), hx_type)
-    wrong = refused is not None or page.at_error
+    wrong = refused is not None or page.at_error or page.frame_error
     return _render(request, "machine.html", page, hx_type, UNPROCESSABLE if wrong else 200)

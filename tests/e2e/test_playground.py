@@ -192,6 +192,15 @@ def test_an_unknown_place_is_refused_beside_its_field(machine: Page) -> None:
     expect(machine.locator("#f-at-error")).to_contain_text("at names the slot 'nowhere', which holds nothing")
 
 
+def test_a_frame_that_is_not_there_is_refused_beside_its_field(machine: Page) -> None:
+    machine.get_by_label("Frame", exact=True).fill("0x99999")
+    machine.get_by_label("Frame", exact=True).press("Enter")
+    expect(machine.locator("#f-frame-error")).to_have_text(
+        "there is no frame '0x99999'; write a number such as 0x03fff"
+    )
+    expect(machine.get_by_label("Frame", exact=True)).to_have_value("0x99999")
+
+
 def test_without_paging_there_is_no_directory_on_the_way(machine: Page) -> None:
     expect(machine.locator(".k-entry")).not_to_have_count(0)
     type_command(machine, "paging off")
