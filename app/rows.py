@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from engine.commands import CheckTouch
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,6 +17,8 @@ ABORTED: Final = 128 + 6
 FAULTED: Final = 128 + 11
 KILLED: Final = 128 + 9
 _SIGKILL: Final = 9
+_CHAR_MAX: Final = 127
+_PAGE: Final = 4096
 
 
 def rows_of(line: ProgramLine, outcome: Outcome) -> list[Row]:
@@ -23,12 +27,20 @@ def rows_of(line: ProgramLine, outcome: Outcome) -> list[Row]:
     ended = outcome.ended
     told: list[Row] = []
     if ended is None or line.word == "wait":
-        return [{**head, "op": line.word, **_FIELDS[line.word](outcome)}]
+        return [{**head, "op": line.word, **_FIELDS[line.word](outcome), **_as_signed_char(line)}]
     if ended.termsig != _SIGKILL:
         told.append({**head, "op": line.word, **_last_words(outcome.signal)})
     if outcome.pid:
         told.append({**head, **_exit_status(outcome)})
     return told
+
+
+def _as_signed_char(line: ProgramLine) -> Row:
+    """The recorder compares each byte as a signed char: one of 128 and more is never what it expects."""
+    command = line.command
+    if isinstance(command, CheckTouch) and command.value > _CHAR_MAX:
+        return {"bad": -(-command.length // _PAGE)}
+    return {}
 
 
 def status_of(outcome: Outcome) -> int:

@@ -33,12 +33,32 @@ def resemble(kernel: Kernel, vmstat: Mapping[str, int], image: ProgramImage) -> 
     user = max(listed, vmstat["nr_anon_pages"] + vmstat["nr_file_pages"] - vmstat["nr_swapcached"])
     available = vmstat["nr_free_pages"] + user + vmstat["nr_page_table_pages"]
     _take_frames(kernel, _free_pages(kernel) - available)
-    _fill_cache(kernel, _RAMFS_PATH, FileSystem.TMPFS, max(in_ramfs, 0))
+    used = _image_pages(kernel, image)
+    unused = _fill_cache(kernel, _RAMFS_PATH, FileSystem.TMPFS, max(in_ramfs, 0))
+    _activate(kernel, (used + unused)[: vmstat["nr_active_anon"]])
     cached = _fill_cache(kernel, _CACHED_PATH, FileSystem.EXT4, on_disk)
-    for page in cached[: vmstat["nr_active_file"]]:
+    _activate(kernel, cached[: vmstat["nr_active_file"]])
+
+
+def _activate(kernel: Kernel, pages: list[Page]) -> None:
+    """These pages were used more than once."""
+    for page in pages:
         kernel.swap.remove(page)
         page.flags |= PG_ACTIVE
         kernel.swap.lru_cache_add(page)
+
+
+def _image_pages(kernel: Kernel, image: ProgramImage) -> list[Page]:
+    """The program's own files, which the programs before it have used, too."""
+    found = []
+    for mapping in image.mappings:
+        inode = kernel.inodes.get(mapping.name)
+        if inode is None or inode.fs is not FileSystem.TMPFS or not mapping.permissions.startswith("r"):
+            continue
+        first = mapping.offset >> PAGE_SHIFT
+        pages = (mapping.end - mapping.start) >> PAGE_SHIFT
+        found += [kernel.filemap.cached_page(inode, index) for index in range(first, first + pages)]
+    return list(dict.fromkeys(page for page in found if page is not None))
 
 
 def _free_pages(kernel: Kernel) -> int:

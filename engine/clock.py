@@ -20,15 +20,17 @@ class Costs(NamedTuple):
     """Making, changing or removing a VMA."""
     fork: int = 20_000
     context_switch: int = 1_500
-    disk_read: int = 100_000
+    disk_read: int = 25_000
     """Until the first page of a read is there."""
-    disk_transfer: int = 10_000
+    disk_transfer: int = 1_000
     """Each further page of the same read."""
+    submit_read: int = 2_000
+    """The CPU's part of a page read: its place in the cache, its share of the request."""
     disk_write: int = 50_000
     """Until a write that somebody waits for is done."""
-    submit_write: int = 1_500
+    submit_write: int = 3_000
     """The CPU's part of a write that nobody waits for."""
-    scan_page: int = 250
+    scan_page: int = 1_000
     """Reclaim looks at one page: its reverse mapping, its accessed bits."""
 
 

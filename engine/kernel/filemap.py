@@ -19,6 +19,7 @@ from engine.kernel.mm_types import (
     PAGE_SHIFT,
     PAGE_SIZE,
     PG_DIRTY,
+    PG_LOCKED,
     PG_SWAPBACKED,
     PG_UPTODATE,
     PG_WRITEBACK,
@@ -29,7 +30,6 @@ from engine.kernel.mm_types import (
 )
 from engine.kernel.page_io import KB_A_PAGE
 from engine.kernel.page_writeback import disk_block
-from engine.kernel.readahead import RA_PAGES
 from engine.kernel.workingset import NO_SHADOW
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Filemap:
             page, result = inode.i_mapping.pages.get(index, page), VmFault.MAJOR | VmFault.RETRY
         else:
             result = VmFault.NONE
+        if page is not None and page.flags & PG_LOCKED and not result & VmFault.RETRY:
+            result |= self._lock_folio(page)
         if page is not None and not page.flags & PG_UPTODATE and not self.read_folio(inode, page):
             return None, VmFault.SIGBUS
         return page, result
@@ -91,10 +93,16 @@ class Filemap:
             if page is None:
                 return None, VmFault.OOM
             self.read_folio(inode, page)
-        page.refcount += 1
-        kernel.kswapd.io_schedule(COSTS.disk_read + (RA_PAGES * COSTS.disk_transfer if ahead else 0))
-        page.refcount -= 1
+            self.kernel.page_io.submit_read([page])
+        self._lock_folio(page)
         return page, VmFault.MAJOR | VmFault.RETRY if ahead else VmFault.MAJOR
+
+    def _lock_folio(self, page: Page) -> int:
+        """lock_folio_maybe_drop_mmap(): waits for a page that is being read, which makes the fault a major one."""
+        page.refcount += 1
+        self.kernel.page_io.lock_page(page)
+        page.refcount -= 1
+        return VmFault.MAJOR | VmFault.RETRY
 
     def force_page_cache_readahead(self, inode: Inode, first: int, pages: int) -> None:
         """MADV_WILLNEED: reads `pages` pages from index `first` on; of a tmpfs file, those that are in swap."""
@@ -150,6 +158,7 @@ class Filemap:
     def read_folio(self, inode: Inode, page: Page) -> bool:
         """->read_folio(): fills a page of a file on the disk; False where the disk failed."""
         kernel = self.kernel
+        kernel.clock.ns += COSTS.submit_read
         kernel.vmstat.pgpgin += KB_A_PAGE
         try:
             content = kernel.page_writeback.disk.read(disk_block(inode, page.index))

@@ -196,5 +196,5 @@ class Kernel:
     def idle(self) -> None:
         """Nothing else to run: the kernel's threads get the CPU until they sleep."""
         self.work_pending = False
-        self.kswapd.run()
+        self.kswapd.run_until_asleep()
         self.page_alloc.quiet_vmstat()

@@ -22,6 +22,8 @@ from engine.kernel.vmscan_lists import DEF_PRIORITY, SWAP_CLUSTER_MAX, ScanContr
 from engine.trace import NO_CAUSE
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
     from engine.kernel.kernel import Kernel
     from engine.kernel.mmzone import Zone
 
@@ -38,16 +40,18 @@ _ASLEEP: Final = -1
 
 
 class Kswapd:
-    """kswapd0, asleep until somebody wakes it."""
+    """kswapd0, asleep until somebody wakes it. Its work is done in slices, and nothing of it is left when the machine idles."""
 
     __slots__ = (
+        "_cause",
         "_highest",
         "_order",
-        "_ran",
+        "_others",
         "_run_at",
+        "_since",
         "_slept_at",
         "_vruntime",
-        "_waker",
+        "_work",
         "failures",
         "kernel",
     )
@@ -58,28 +62,30 @@ class Kswapd:
         """kswapd_order: the largest order that somebody waits for."""
         self._highest = 0
         """kswapd_highest_zoneidx: the highest zone that somebody could use."""
-        self._waker = NO_CAUSE
+        self._cause = NO_CAUSE
         """The record under which kswapd was woken: its work is that record's consequence."""
+        self._work: Iterator[None] | None = None
+        """What it was at when it lost the CPU."""
         self.failures = 0
         """kswapd_failures: runs in a row that freed nothing; after 16 kswapd is left alone until somebody frees something."""
         self._slept_at = -_SHORT_SLEEP
         self._run_at = _NEVER
         """When kswapd gets the CPU, if nobody gives it up before."""
-        self._ran = 0
-        """Time that kswapd had the CPU, since boot. What is left of the clock is the processes'."""
-        self._vruntime = 0
+        self._vruntime = self._others = 0
+        """vruntime of kswapd and of the processes: how long each has had the CPU, less what it may not claim any more."""
+        self._since = 0
+        """Since when the processes have had the CPU."""
 
-    @property
-    def awake(self) -> bool:
+    def is_awake(self) -> bool:
         """Whether it has work to do, and waits for the CPU."""
-        return self._order != _ASLEEP
+        return self._order != _ASLEEP or self._work is not None
 
     # --- the scheduler -----------------------------------------------------------------------------------------------
 
     def wakeup(self, zone: Zone, order: int, highest: int) -> None:
         """wakeup_kswapd(): an allocation found `zone` below its low watermark."""
         kernel = self.kernel
-        if self.awake:
+        if self.is_awake():
             self._order, self._highest = max(self._order, order), max(self._highest, highest)
             return
         if self.failures >= MAX_RECLAIM_RETRIES:
@@ -87,61 +93,94 @@ class Kswapd:
         boosted = any(zone.watermark_boost for zone in kernel.page_alloc.zones if zone.zone_type <= highest)
         if self.balanced(order, highest) and not boosted:
             return
-        self._order, self._highest, self._waker = order, highest, kernel.trace.cause
+        self._order, self._highest, self._cause = order, highest, kernel.trace.cause
         kernel.work_pending = True
-        self._enqueue()
+        self._charge_others()
+        self._vruntime = max(self._vruntime, self._others - _SLEEPER_CREDIT)
+        behind = self._others - self._vruntime > _WAKEUP_GRANULARITY
+        self._run_at = kernel.clock.ns if behind else self._next_tick()
         if kernel.trace.on:
             kernel.trace.emit(MmVmscanWakeupKswapd(zone.name, order, zone.nr_free_pages, zone.low_wmark_pages))
 
-    def _enqueue(self) -> None:
-        """check_preempt_wakeup(): whether kswapd, just woken, takes the CPU at once or at a tick."""
+    def _next_tick(self) -> int:
+        return (self.kernel.clock.ns // _TICK + 1) * _TICK
+
+    def _charge_others(self) -> None:
+        """update_curr() for the processes."""
         now = self.kernel.clock.ns
-        others = now - self._ran
-        self._vruntime = max(self._vruntime, others - _SLEEPER_CREDIT)
-        if others - self._vruntime > _WAKEUP_GRANULARITY:
-            self._run_at = now
-        else:
-            self._run_at = (now // _TICK + 1) * _TICK
+        self._others += now - self._since
+        self._since = now
 
     def return_to_user(self) -> None:
-        """The running process goes back to its program: kswapd runs first, if its time has come."""
+        """The running process goes back to its program: kswapd runs first, if its time has come, until the next tick."""
         if self.kernel.clock.ns >= self._run_at:
-            self.run()
+            self._slice(self._next_tick())
+            self._run_at = self._next_tick() if self.is_awake() else _NEVER
 
     def io_schedule(self, nanoseconds: int) -> None:
-        """io_schedule(): the running process waits so long for the disk; kswapd has the CPU meanwhile."""
+        """io_schedule(): the running process waits so long for the disk; kswapd has the CPU meanwhile.
+
+        When the disk is done the process takes the CPU back, unless kswapd has had less of it: then at the next tick.
+        """
         clock = self.kernel.clock
         until = clock.ns + nanoseconds
-        if self.awake and not self.kernel.page_alloc.pf_memalloc:
-            self.run()
-        if clock.ns < until:
-            self._ran += until - clock.ns
-            clock.ns = until
+        if self.is_awake() and not self.kernel.page_alloc.pf_memalloc:
+            self._slice(until)
+            self._others = max(self._others, self._vruntime - _SLEEPER_CREDIT)
+            if self.is_awake() and self._vruntime - self._others <= _WAKEUP_GRANULARITY:
+                self._slice(self._next_tick())
+            self._run_at = self._next_tick() if self.is_awake() else _NEVER
+        self._charge_others()
+        clock.ns = self._since = max(clock.ns, until)
+
+    def run_until_asleep(self) -> None:
+        """Nobody else wants the CPU: kswapd works until it is done."""
+        while self.is_awake():
+            self._slice(_NEVER)
+        self._run_at = _NEVER
+
+    def _slice(self, until: int) -> None:
+        """kswapd has the CPU until it sleeps, or until the clock says `until`."""
+        kernel, clock = self.kernel, self.kernel.clock
+        self._charge_others()
+        began = clock.ns
+        trace, outer = kernel.trace, kernel.trace.cause
+        was_memalloc, kernel.page_alloc.pf_memalloc = kernel.page_alloc.pf_memalloc, True
+        trace.cause = self._cause
+        if self._work is None:
+            self._work = self._thread()
+        for _ in self._work:
+            if clock.ns >= until:
+                break
+        else:
+            self._work = None
+            self._slept_at = clock.ns
+        kernel.page_io.unplug()
+        self._cause, trace.cause = trace.cause, outer
+        kernel.page_alloc.pf_memalloc = was_memalloc
+        self._vruntime += clock.ns - began
+        self._since = clock.ns
 
     # --- the thread --------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """kswapd(): balances the node as often as it has been asked to, and sleeps."""
-        kernel, clock = self.kernel, self.kernel.clock
-        began = clock.ns
-        was_memalloc, kernel.page_alloc.pf_memalloc = kernel.page_alloc.pf_memalloc, True
-        while self.awake:
+    def _thread(self) -> Iterator[None]:
+        """kswapd(): balances the node as often as it has been asked to, and sleeps. Yields where it may lose the CPU."""
+        kernel = self.kernel
+        quickly = kernel.clock.ns - self._slept_at < _SHORT_SLEEP
+        while self._order != _ASLEEP:
             order, highest = self._order, self._highest
-            self._order, self._run_at = _ASLEEP, _NEVER
-            if clock.ns - self._slept_at < _SHORT_SLEEP:
-                kernel.vmstat.kswapd_low_wmark_hit_quickly += 1
-            with kernel.trace.resume(self._waker, MmVmscanKswapdWake(order)):
-                self._balance_until_asleep(order, highest)
-        kernel.page_alloc.pf_memalloc = was_memalloc
-        self._slept_at = clock.ns
-        self._ran += clock.ns - began
-        self._vruntime += clock.ns - began
+            self._order = _ASLEEP
+            kernel.vmstat.kswapd_low_wmark_hit_quickly += quickly
+            cause = kernel.trace.open(MmVmscanKswapdWake(order))
+            yield from self._balance_until_asleep(order, highest)
+            kernel.trace.close(cause)
+            quickly = True
 
-    def _balance_until_asleep(self, order: int, highest: int) -> None:
-        """The body of kswapd(): it tries to sleep, and goes on as long as no zone is above its high mark."""
+    def _balance_until_asleep(self, order: int, highest: int) -> Iterator[None]:
+        """It tries to sleep, and goes on as long as no zone is above its high mark."""
         kernel = self.kernel
         while True:
-            reached = self._balance_pgdat(order, highest)
+            reached = yield from self._balance_pgdat(order, highest)
             if reached < order:
                 order = 0
             balanced = self.balanced(reached, highest)
@@ -162,7 +201,7 @@ class Kswapd:
                     return True
         return False
 
-    def _balance_pgdat(self, order: int, highest: int) -> int:
+    def _balance_pgdat(self, order: int, highest: int) -> Generator[None, None, int]:
         """balance_pgdat(): passes until some zone is above its high mark; gives the order that it ended with."""
         kernel = self.kernel
         zones = [zone for zone in kernel.page_alloc.zones if zone.zone_type <= highest]
@@ -181,7 +220,7 @@ class Kswapd:
                 continue
             if balanced and not boost:
                 break
-            boost, stop = self._balance_once(sc, zones, boost)
+            boost, stop = yield from self._balance_once(sc, zones, boost)
             if stop:
                 break
         if not balanced and not sc.nr_reclaimed:
@@ -192,7 +231,7 @@ class Kswapd:
         kernel.vmscan.snapshot_refaults()
         return sc.order
 
-    def _balance_once(self, sc: ScanControl, zones: list[Zone], boost: int) -> tuple[int, bool]:
+    def _balance_once(self, sc: ScanControl, zones: list[Zone], boost: int) -> Generator[None, None, tuple[int, bool]]:
         """One pass; gives the boost that is left to reclaim for, and whether to stop because that leads nowhere."""
         kernel = self.kernel
         sc.may_writepage = sc.may_swap = not boost
@@ -204,7 +243,7 @@ class Kswapd:
         before = sc.nr_reclaimed
         sc.nr_scanned = 0
         sc.nr_to_reclaim = sum(max(zone.high_wmark_pages, SWAP_CLUSTER_MAX) for zone in zones)
-        kernel.vmscan.shrink_node(sc)
+        yield from kernel.vmscan.shrink_node(sc)
         if sc.order and sc.nr_reclaimed >= 2 << sc.order:
             sc.order = 0
         if sc.nr_scanned >= sc.nr_to_reclaim:

@@ -219,6 +219,7 @@ class MmFault:
             major = bool(result & VmFault.MAJOR)
             if result & VmFault.RETRY and self._do_fault_around(vma, address):
                 return self._done(address, "filemap_map_pages", page.pfn, major)
+            self.kernel.page_io.lock_page(page)
             if self.kernel.memory.pte_alloc(vma.vm_mm, address) is None:
                 return VmFault.OOM
             self._set_file_pte(vma, address, page, write=False)
@@ -245,6 +246,7 @@ class MmFault:
         if source is None:
             kernel.swap.put_page(page)
             return result
+        kernel.page_io.lock_page(source)
         kernel.ram.copy(page.pfn, source.pfn)
         kernel.swap.put_page(source)
         kernel.clock.ns += COSTS.copy_page
@@ -263,6 +265,7 @@ class MmFault:
         if page is None:
             return result
         try:
+            kernel.page_io.lock_page(page)
             if kernel.memory.pte_alloc(vma.vm_mm, address) is None:
                 return VmFault.OOM
             kernel.filemap.page_mkwrite(page)
@@ -284,6 +287,7 @@ class MmFault:
         inode = vma.vm_file.inode
         pages_in_file = inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT
         memory, ra = self.kernel.memory, vma.vm_file.f_ra
+        self.kernel.page_io.poll(self.kernel.clock.ns)
         done = False
         for at in range(start, end, PAGE_SIZE):
             index = (at - vma.vm_start >> PAGE_SHIFT) + vma.vm_pgoff

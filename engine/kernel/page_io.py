@@ -6,6 +6,7 @@ Left out: swap files on file systems, zswap.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from engine.clock import COSTS
@@ -26,7 +27,7 @@ MAX_REQUEST_PAGES: Final = 254
 class PageIo:
     """Transfers between frames and swap slots."""
 
-    __slots__ = ("_plugged", "_reading", "kernel")
+    __slots__ = ("_plugged", "_reading", "_requests", "kernel")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -34,6 +35,8 @@ class PageIo:
         """Pages under writeback, in the order in which they will be done."""
         self._reading: list[Page] = []
         """Pages that the disk is reading, locked until it has: nobody may reclaim them."""
+        self._requests: deque[tuple[int, list[Page]]] = deque()
+        """Reads of files: when each will be done, and its pages."""
 
     def swap_writepage(self, page: Page) -> None:
         """swap_writepage(): starts writing the page to its slot. If the slot's last user is gone, the slot is freed instead."""
@@ -79,6 +82,7 @@ class PageIo:
         """swap_readpage(): fills the frame from its slot; False where the disk failed."""
         kernel = self.kernel
         offset = page.private >> SWAP_OFFSET_SHIFT
+        kernel.clock.ns += COSTS.submit_read
         kernel.vmstat.pswpin += 1
         kernel.vmstat.pgpgin += KB_A_PAGE
         page.flags |= PG_LOCKED
@@ -93,6 +97,35 @@ class PageIo:
         if kernel.trace.on:
             kernel.trace.emit(SwapReadpage(page.pfn, offset))
         return True
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def submit_read(self, pages: list[Page]) -> None:
+        """submit_bio(): the disk fills these pages of a file; until it has, they are locked."""
+        now = self.kernel.clock.ns
+        self.poll(now)
+        begins = self._requests[-1][0] if self._requests else now
+        for page in pages:
+            page.flags |= PG_LOCKED
+        self._requests.append((begins + COSTS.disk_read + (len(pages) - 1) * COSTS.disk_transfer, pages))
+
+    def poll(self, now: int) -> None:
+        """mpage_end_io(): what the disk has done by `now` may be used."""
+        while self._requests and self._requests[0][0] <= now:
+            for page in self._requests.popleft()[1]:
+                page.flags &= ~PG_LOCKED
+
+    def lock_page(self, page: Page) -> None:
+        """folio_wait_locked(): sleeps until the disk has filled the page."""
+        kernel = self.kernel
+        if not page.flags & PG_LOCKED:
+            return
+        self.poll(kernel.clock.ns)
+        while page.flags & PG_LOCKED and self._requests:
+            kernel.kswapd.io_schedule(max(self._requests[0][0] - kernel.clock.ns, 0))
+            self.poll(kernel.clock.ns)
+
+    # --- swap --------------------------------------------------------------------------------------------------------
 
     def wait_on_read(self) -> None:
         """The disk works, and who wants the pages sleeps: other threads have the CPU meanwhile."""

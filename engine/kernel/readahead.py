@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.kernel.gfp import _GFP_NORETRY, _GFP_NOWARN, GFP_HIGHUSER_MOVABLE
-from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, PG_READAHEAD, VM_RAND_READ, VM_SEQ_READ, Page
+from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, PG_LOCKED, PG_READAHEAD, VM_RAND_READ, VM_SEQ_READ, Page
 
 if TYPE_CHECKING:
     from engine.kernel.fs import File, Inode
@@ -105,6 +105,7 @@ class Readahead:
         """page_cache_ra_unbounded(): the pages that are not cached yet, up to the file's end; that at `mark` gets the mark."""
         filemap, pages = self.kernel.filemap, inode.i_mapping.pages
         last = min(start + count, inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT)
+        reading = []
         for index in range(start, last):
             if index in pages:
                 continue
@@ -113,7 +114,11 @@ class Readahead:
                 break
             if index == mark:
                 page.flags |= PG_READAHEAD
+            page.flags |= PG_LOCKED
             filemap.read_folio(inode, page)
+            reading.append(page)
+        if reading:
+            self.kernel.page_io.submit_read(reading)
 
 
 def _initial_size(wanted: int) -> int:

@@ -20,6 +20,8 @@ from engine.kernel.swap import LruList
 from engine.kernel.vmscan_lists import DEF_PRIORITY, SWAP_CLUSTER_MAX, ReclaimStat, ScanControl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine.kernel.kernel import Kernel
     from engine.kernel.mmzone import Zone
 
@@ -53,7 +55,7 @@ class Vmscan:
         """try_to_free_pages(): direct reclaim: whoever allocates frees pages himself; how many he freed."""
         kernel = self.kernel
         if not self._allow_direct_reclaim():
-            kernel.kswapd.run()
+            kernel.kswapd.run_until_asleep()
         with kernel.trace.open(MmVmscanDirectReclaimBegin(order, gfp)):
             sc = ScanControl(gfp, order, highest, kswapd=False)
             freed = self._do_try_to_free_pages(sc)
@@ -69,7 +71,8 @@ class Vmscan:
         """do_try_to_free_pages(): passes of rising urgency until 32 pages are free."""
         while sc.priority >= 0:
             sc.nr_scanned = 0
-            self.shrink_node(sc)
+            for _ in self.shrink_node(sc):
+                pass
             if sc.nr_reclaimed >= sc.nr_to_reclaim:
                 break
             sc.priority -= 1
@@ -113,13 +116,13 @@ class Vmscan:
 
     # --- one pass over the node --------------------------------------------------------------------------------------
 
-    def shrink_node(self, sc: ScanControl) -> None:
-        """shrink_node(): one pass of the priority in `sc`."""
+    def shrink_node(self, sc: ScanControl) -> Iterator[None]:
+        """shrink_node(): one pass of the priority in `sc`. Yields where somebody else may have the CPU (cond_resched())."""
         kernel = self.kernel
         sc.forget_pass()
         before = sc.nr_reclaimed
         self._prepare_scan_count(sc)
-        self._shrink_lruvec(sc)
+        yield from self._shrink_lruvec(sc)
         if sc.kswapd:
             if sc.writeback and sc.writeback == sc.taken:
                 kernel.vmscan_lists.pgdat_writeback = True
@@ -180,7 +183,7 @@ class Vmscan:
         share = anon, anon, file, file
         return [size * part // (anon + file) for size, part in zip(sizes, share, strict=True)]
 
-    def _shrink_lruvec(self, sc: ScanControl) -> None:
+    def _shrink_lruvec(self, sc: ScanControl) -> Iterator[None]:
         """shrink_lruvec(): scans the lists by turns, 32 pages each, until enough is free or the pass is done."""
         left = self.get_scan_count(sc)
         targets = list(left)
@@ -192,6 +195,7 @@ class Vmscan:
                     batch = min(left[which], SWAP_CLUSTER_MAX)
                     left[which] -= batch
                     reclaimed += self._shrink_list(which, batch, sc)
+            yield
             if reclaimed >= sc.nr_to_reclaim and not proportional and not _stop_scanning_the_smaller(left, targets):
                 break
         self.kernel.page_io.unplug()

@@ -4,7 +4,10 @@ A page that is reclaimed leaves a shadow: the age of its list at that moment. Wh
 difference to the age now is how many pages were moved meanwhile: its refault distance. If that many more pages would have
 fitted, had the other lists' pages gone, the page is made active at once.
 
-    shadow = age << 1 | (the page had been active before)
+    shadow = age in 14 bits << 1 | (the page had been active before)
+
+The age has 14 bits because a shadow is one word of a tree, which says also which memory cgroup and node the page was of:
+distances are known modulo 16,384 pages.
 
 Left out: memory cgroups, the shrinker of shadow nodes.
 """
@@ -20,28 +23,33 @@ if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
 
 NO_SHADOW: Final = -1
+_EVICTION_BITS: Final = 14
+"""BITS_PER_LONG less EVICTION_SHIFT: 32 - (1 + 1 + 16)."""
+_EVICTION_MASK: Final = (1 << _EVICTION_BITS) - 1
 
 
 class Workingset:
     """The age of the lists, and what it says about pages that come back."""
 
-    __slots__ = ("kernel", "nonresident_age")
+    __slots__ = ("_bucket_order", "kernel", "nonresident_age")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.nonresident_age = 0
         """Pages evicted or activated since boot."""
+        pages = sum(zone.managed_pages for zone in kernel.boot.zones)
+        self._bucket_order = max((pages - 1).bit_length() - _EVICTION_BITS, 0)
 
     def eviction(self, page: Page) -> int:
         """workingset_eviction(): the shadow that the page leaves behind."""
         age = self.nonresident_age
         self.nonresident_age = age + 1
-        return age << 1 | bool(page.flags & PG_WORKINGSET)
+        return (age >> self._bucket_order & _EVICTION_MASK) << 1 | bool(page.flags & PG_WORKINGSET)
 
     def refault(self, page: Page, shadow: int) -> None:
         """workingset_refault(): the page that left `shadow` is back, and not yet on a list."""
         stat, swap = self.kernel.vmstat, self.kernel.swap
-        distance = self.nonresident_age - (shadow >> 1)
+        distance = self.nonresident_age - (shadow >> 1 << self._bucket_order) & _EVICTION_MASK
         file = not page.flags & PG_SWAPBACKED
         if file:
             stat.workingset_refault_file += 1
