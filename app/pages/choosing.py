@@ -34,11 +34,9 @@ def choose(session: Session, machine_id: str, wanted: Wanted, pid: int, per_cell
     frame: FrameView | None = None
     if wanted.frame:
         frame = _typed_frame(machine, wanted.frame)
-        error = (
-            ""
-            if frame is not None
-            else f"there is no frame {wanted.frame!r}; write a number such as 0x{session.machine.kernel.ram.size - 1:05x}"
-        )
+        if frame is None:
+            last = views.machine(machine).frames - 1
+            error = f"there is no frame {wanted.frame!r}; write a number up to {formats.pfn(last)}"
         if frame is not None and frame.mapped_at:
             here = next((place for place in frame.mapped_at if place.pid == pid), frame.mapped_at[0])
             pid, address = here.pid, here.address

@@ -195,9 +195,7 @@ def test_an_unknown_place_is_refused_beside_its_field(machine: Page) -> None:
 def test_a_frame_that_is_not_there_is_refused_beside_its_field(machine: Page) -> None:
     machine.get_by_label("Frame", exact=True).fill("0x99999")
     machine.get_by_label("Frame", exact=True).press("Enter")
-    expect(machine.locator("#f-frame-error")).to_have_text(
-        "there is no frame '0x99999'; write a number such as 0x03fff"
-    )
+    expect(machine.locator("#f-frame-error")).to_have_text("there is no frame '0x99999'; write a number up to 0x03fff")
     expect(machine.get_by_label("Frame", exact=True)).to_have_value("0x99999")
 
 
