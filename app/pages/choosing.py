@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.pages import formats
 from app.pages.marks import Chosen
 from app.pages.physical_band import NEIGHBOURS
 from engine import views
