@@ -8,25 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.hardware.paging import PTE_PRESENT, PTE_PSE
-from engine.kernel.fork import KERNEL_PGD_BOUNDARY
-from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, PG_ANON, PG_LRU, PG_SWAPBACKED, PGDIR_SHIFT, Mm
+from engine.invariants_reclaim import check_reclaim, demand as _demand, present_entries
+from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, PG_ANON, PG_LRU, PG_SWAPBACKED, Mm
 from engine.kernel.pgtable import PTE_THERE, PTRS_PER_PTE
 from engine.kernel.swap import folio_lru_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from engine.kernel.kernel import Kernel
     from engine.machine import Machine
-
-
-class InvariantError(AssertionError):
-    """The machine contradicts itself: our mistake, never the user's."""
-
-
-def _demand(true: bool, what: str) -> None:
-    if not true:
-        raise InvariantError(what)
 
 
 def check(machine: Machine) -> None:
@@ -38,6 +27,7 @@ def check(machine: Machine) -> None:
     _check_mappings(kernel)
     _check_lists(kernel)
     _check_records(kernel)
+    check_reclaim(kernel)
     _check_tlb(kernel)
 
 
@@ -60,18 +50,6 @@ def _check_regions(mm: Mm) -> None:
         end = vma.vm_end
     total = sum(vma.pages for vma in mm.vmas)
     _demand(mm.total_vm == total, f"total_vm is {mm.total_vm}, the regions have {total} pages")
-
-
-def present_entries(kernel: Kernel, mm: Mm) -> Iterator[tuple[int, int]]:
-    """(address, entry) of every entry that is not empty in the user's part of an address space."""
-    directory = kernel.ram.frame(mm.pgd)
-    for upper in range(KERNEL_PGD_BOUNDARY):
-        if not directory[upper] & PTE_PRESENT:
-            continue
-        table = kernel.ram.frame(directory[upper] >> PAGE_SHIFT)
-        for lower in range(PTRS_PER_PTE):
-            if table[lower]:
-                yield upper << PGDIR_SHIFT | lower << PAGE_SHIFT, table[lower]
 
 
 def _check_mappings(kernel: Kernel) -> None:
