@@ -18,6 +18,7 @@ from engine.libc.chunk import (
 )
 from engine.views.bins import Bin, BinKind, bins_of
 from engine.views.libc_words import LibcWords, libc_words
+from engine.views.probe import Probe
 
 if TYPE_CHECKING:
     from engine.machine import Machine
@@ -117,11 +118,11 @@ def heap(machine: Machine, pid: int = 0) -> HeapView:
     words = libc_words(machine, pid)
     brk = machine.processes[pid].task.mm.brk
     if words is None:
-        return HeapView(pid, 0, brk, (), (), None)
+        return HeapView(pid, 0, brk, (), _mapped_without_a_heap(machine, pid), None)
     listed = _listed(bins_of(words))
     slots = _slots(machine, pid)
     chunks, broken_at = _walk(words, listed, slots)
-    return HeapView(pid, words.first_chunk, brk, tuple(chunks), _mapped(words, slots), broken_at)
+    return HeapView(pid, words.first_chunk, brk, tuple(chunks), _mapped(words.probe, slots), broken_at)
 
 
 def chunk_at(view: HeapView, address: int) -> ChunkView | None:
@@ -186,13 +187,21 @@ def _state(words: LibcWords, address: int, size: int, bin_: Bin | None) -> Chunk
     return ChunkState.IN_USE if following is None or following & PREV_INUSE else ChunkState.FREE
 
 
-def _mapped(words: LibcWords, slots: dict[int, tuple[str, ...]]) -> tuple[ChunkView, ...]:
+def _mapped_without_a_heap(machine: Machine, pid: int) -> tuple[ChunkView, ...]:
+    """Mappings that a process has before its heap begins: memalign() makes no tcache."""
+    process = machine.processes[pid]
+    if process.ended is not None:
+        return ()
+    return _mapped(Probe(machine.kernel, process.task.mm), _slots(machine, pid))
+
+
+def _mapped(probe: Probe, slots: dict[int, tuple[str, ...]]) -> tuple[ChunkView, ...]:
     found = []
     for pointer, names in sorted(slots.items()):
-        head = None if pointer % 8 else words.probe.word(pointer - CHUNK_HDR_SZ + SIZE)
+        head = None if pointer % 8 else probe.word(pointer - CHUNK_HDR_SZ + SIZE)
         if head is None or head & SIZE_BITS != IS_MMAPPED or (head & SIZE_MASK) < MINSIZE:
             continue
-        prev_size = words.probe.word(pointer - CHUNK_HDR_SZ) or 0
+        prev_size = probe.word(pointer - CHUNK_HDR_SZ) or 0
         address, size = pointer - CHUNK_HDR_SZ, head & SIZE_MASK
         found.append(ChunkView(address, size, head, prev_size, ("M",), ChunkState.IN_USE, None, names))
     return tuple(found)

@@ -105,6 +105,12 @@ def test_a_chunk_with_a_mapping_of_its_own_is_listed_apart() -> None:
     assert (chunk.slots, chunk.flags, chunk.prev_size, chunk.size) == (("big",), ("M",), 8, 0x30FF8)
 
 
+def test_a_mapping_that_memalign_gave_is_there_before_any_heap() -> None:
+    heap = views.heap(machine("memalign big 2048 200000"))
+    assert heap.chunks == ()
+    assert [(chunk.slots, chunk.mem % 2048) for chunk in heap.mapped] == [(("big",), 0)]
+
+
 def test_a_heap_whose_size_word_was_overwritten_is_followed_as_far_as_it_goes() -> None:
     seen = machine("malloc a 24", "malloc b 24", "malloc c 24", "write32 a+28 0")
     heap = views.heap(seen)
