@@ -28,6 +28,8 @@ from engine.views.heap import ChunkState, heap
 from engine.views.probe import Probe
 
 if TYPE_CHECKING:
+    from hypothesis.stateful import MultipleResults
+
     from engine.outcome import Outcome
 
 CONFIG: Final = PRESETS["64mb"]
@@ -101,7 +103,7 @@ class Allocator(RuleBasedStateMachine):
         self.fill(name, size, byte)
 
     @rule(target=blocks, name=consumes(blocks))
-    def free(self, name: str) -> object:
+    def free(self, name: str) -> MultipleResults[str]:
         self.machine.perform(Free(ptr=name))
         del self.held[name]
         return multiple()
@@ -207,4 +209,4 @@ IDLE: Final = (ChunkState.TCACHE, ChunkState.TCACHE_STRUCT)
 """What mallinfo counts as used when the program has nothing."""
 
 TestAllocator = Allocator.TestCase
-TestAllocator.settings = settings(max_examples=40, stateful_step_count=60)
+TestAllocator.settings = settings(max_examples=25, stateful_step_count=50)
