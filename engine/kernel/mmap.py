@@ -105,6 +105,10 @@ class Mmap:
             enough = self.vm_committed_as + pages < allowed
         if not enough:
             raise Errno(ErrorNumber.ENOMEM)
+        self.vm_acct_memory(pages)
+
+    def vm_acct_memory(self, pages: int) -> None:
+        """vm_acct_memory(): `pages` more are promised, whatever the limits."""
         self.vm_committed_as += pages
 
     def vm_unacct_memory(self, pages: int) -> None:

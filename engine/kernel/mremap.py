@@ -187,8 +187,14 @@ class Mremap:
         mm, hiwater_vm = vma.vm_mm, vma.vm_mm.hiwater_vm
         start, end = vma.vm_start, vma.vm_end
         vma.vm_flags &= ~VM_ACCOUNT
-        self.kernel.mmap.do_munmap(mm, old, length)
-        mm.hiwater_vm = hiwater_vm
+        try:
+            self.kernel.mmap.do_munmap(mm, old, length)
+        except Errno:
+            # Too many regions, or no length: the old place stays as it is, and its promise is made anew.
+            self.kernel.mmap.vm_acct_memory(length >> PAGE_SHIFT if vm_flags & VM_ACCOUNT else 0)
+            return
+        finally:
+            mm.hiwater_vm = hiwater_vm
         for left in (mm.vma_lookup(start), mm.vma_lookup(end - 1)):
             if left is not None:
                 left.vm_flags |= vm_flags & VM_ACCOUNT
