@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _RIGHTS: Final = (("r", VM_READ), ("w", VM_WRITE), ("x", VM_EXEC))
 _VVAR_FLAGS: Final = VM_READ | VM_MAYREAD | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_PFNMAP
-_VDSO_FLAGS: Final = VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+_VDSO_FLAGS: Final = VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_DONTEXPAND
 MMAP_GAP_MINIMUM: Final = 128 << 20
 """arch/x86/mm/mmap.c: mmap_base() leaves at least this for the stack."""
 

@@ -253,7 +253,10 @@ class Filemap:
         page = inode.i_mapping.pages.get(index)
         if page is None and index in inode.i_mapping.swapped:
             page = self.kernel.shmem.fault(inode, index)[0]
-        return page or self.add_folio(inode, index, GFP_HIGHUSER_MOVABLE)
+        page = page or self.add_folio(inode, index, GFP_HIGHUSER_MOVABLE)
+        if page is not None and inode.fs is FileSystem.TMPFS:
+            self.kernel.swap.mark_page_accessed(page)
+        return page
 
     def sync(self) -> None:
         """ksys_sync(): every dirty page of every file on the disk is written."""

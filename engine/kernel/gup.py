@@ -74,6 +74,9 @@ class Gup:
         for at in range(start, end, PAGE_SIZE):
             if self.kernel.memory.pte(vma.vm_mm, at) & needed != needed:
                 self._faultin_page(vma, at, write=write)
+            page = self.kernel.memory.normal_page(self.kernel.memory.pte(vma.vm_mm, at))
+            if page is not None:
+                self.kernel.swap.mark_page_accessed(page)
 
     def _faultin_page(self, vma: VmArea, address: int, *, write: bool) -> None:
         """faultin_page(): a fault without an exception; it counts as one all the same."""

@@ -9,6 +9,7 @@ from engine.kernel.proc import (
     base,
     meminfo,
     pagemap as proc_pagemap,
+    smaps as proc_smaps,
     status as proc_status,
     task_mmu,
     vmstat as proc_vmstat,
@@ -45,7 +46,7 @@ def status(machine: Machine, process: Process, command: Status, address: int) ->
 
 def rss(machine: Machine, process: Process, command: Rss, address: int) -> Outcome:
     """/proc/self/smaps_rollup."""
-    return Outcome("rss", process.pid, figures=proc_status.smaps_rollup(machine.kernel, process.task.mm))
+    return Outcome("rss", process.pid, figures=proc_smaps.smaps_rollup(machine.kernel, process.task.mm))
 
 
 def vmstat(machine: Machine, process: Process, command: Vmstat, address: int) -> Outcome:

@@ -9,7 +9,8 @@ from engine.kernel.proc.buddyinfo import buddyinfo_text
 from engine.kernel.proc.meminfo import meminfo_text
 from engine.kernel.proc.pagetypeinfo import pagetypeinfo_text
 from engine.kernel.proc.slabinfo import slabinfo_text
-from engine.kernel.proc.status import smaps_rollup, status_figures
+from engine.kernel.proc.smaps import smaps_rollup_text, smaps_text
+from engine.kernel.proc.status import status_text
 from engine.kernel.proc.task_mmu import maps_text
 from engine.kernel.proc.vmstat import vmstat_text
 from engine.kernel.proc.zoneinfo import zoneinfo_text
@@ -25,6 +26,7 @@ NAMES = (
     "oom_score",
     "pagetypeinfo",
     "slabinfo",
+    "smaps",
     "smaps_rollup",
     "status",
     "vmstat",
@@ -51,9 +53,11 @@ def proc_text(kernel: Kernel, name: str, task: Task) -> str:
         case "maps":
             return maps_text(task.mm)
         case "status":
-            return "".join(f"{key}:\t{value:8} kB\n" for key, value in status_figures(task.mm).items())
+            return status_text(kernel, task)
+        case "smaps":
+            return smaps_text(kernel, task.mm)
         case "smaps_rollup":
-            return "".join(f"{key + ':':<16}{value:8} kB\n" for key, value in smaps_rollup(kernel, task.mm).items())
+            return smaps_rollup_text(kernel, task.mm)
         case "oom_score":
             return f"{proc_oom_score(kernel, task)}\n"
         case _:

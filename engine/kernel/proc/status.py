@@ -1,29 +1,94 @@
-"""fs/proc/task_mmu.c: task_mem(): the Vm… lines of /proc/PID/status, and /proc/PID/smaps_rollup."""
+"""fs/proc/array.c and fs/proc/task_mmu.c: /proc/PID/status.
+
+Left out: what this machine does not have: users and groups (every process is root's), signals that wait, capabilities,
+processors to choose from, context switches. Their lines stand as a real machine prints them for such a process.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.hardware.paging import PTE_ACCESSED, PTE_DIRTY
-from engine.kernel.mm_types import (
-    PAGE_SHIFT,
-    PAGE_SIZE,
-    PG_ANON,
-    PG_DIRTY,
-    PG_REFERENCED,
-    PG_SWAPBACKED,
-    VM_LOCKED,
-    Mm,
-    Page,
-    VmArea,
-)
-from engine.kernel.pgtable import PTE_THERE
+from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, Mm
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
+    from engine.kernel.task import Task
 
 _KB_SHIFT: Final = PAGE_SHIFT - 10
-_PSS_SHIFT: Final = 12
+_PAGES_PER_THREAD: Final = 16
+"""set_max_threads(): threads may take an eighth of memory with their stacks of two pages."""
+_NO_SIGNALS: Final = f"{0:016x}"
+_ALL_CAPABILITIES: Final = f"{(1 << 41) - 1:016x}"
+
+
+def status_text(kernel: Kernel, task: Task) -> str:
+    """The file as proc_pid_status() prints it."""
+    return "".join(
+        f"{name}:\t{value}\n"
+        for name, value in (*_who(kernel, task), *_memory(task.mm), *_signals(kernel), *_PROCESSORS)
+    )
+
+
+def _who(kernel: Kernel, task: Task) -> tuple[tuple[str, str], ...]:
+    """task_state(): the name, the numbers, and whose the process is."""
+    pid, parent = str(task.pid), "0" if task.parent is None else str(task.parent.pid)
+    root = "\t".join("0000")
+    return (
+        ("Name", task.comm),
+        ("Umask", "0022"),
+        ("State", "R (running)" if kernel.current is task else "S (sleeping)"),
+        ("Tgid", pid),
+        ("Ngid", "0"),
+        ("Pid", pid),
+        ("PPid", parent),
+        ("TracerPid", "0"),
+        ("Uid", root),
+        ("Gid", root),
+        ("FDSize", "64"),
+        ("Groups", " "),
+        ("NStgid", pid),
+        ("NSpid", pid),
+        ("NSpgid", "0"),
+        ("NSsid", "0"),
+    )
+
+
+def _memory(mm: Mm) -> tuple[tuple[str, str], ...]:
+    """task_mem(): the sizes, and what this kernel has no use for: huge pages."""
+    return (
+        *((name, f"{value:8} kB") for name, value in status_figures(mm).items()),
+        ("HugetlbPages", f"{0:8} kB"),
+        ("CoreDumping", "0"),
+        ("THP_enabled", "1"),
+        ("Threads", "1"),
+    )
+
+
+def _signals(kernel: Kernel) -> tuple[tuple[str, str], ...]:
+    """task_sig() and task_cap(): none wait, none are caught."""
+    managed = sum(zone.managed_pages for zone in kernel.page_alloc.zones)
+    return (
+        ("SigQ", f"0/{managed // _PAGES_PER_THREAD // 2}"),
+        *((name, _NO_SIGNALS) for name in ("SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh")),
+        *((name, _ALL_CAPABILITIES) for name in ("CapPrm", "CapEff", "CapBnd")),
+        ("CapAmb", _NO_SIGNALS),
+    )
+
+
+_PROCESSORS: Final = (
+    ("NoNewPrivs", "0"),
+    ("Seccomp", "0"),
+    ("Seccomp_filters", "0"),
+    ("Speculation_Store_Bypass", "vulnerable"),
+    ("SpeculationIndirectBranch", "always enabled"),
+    ("Cpus_allowed", "1"),
+    ("Cpus_allowed_list", "0"),
+    ("Mems_allowed", "1"),
+    ("Mems_allowed_list", "0"),
+    ("voluntary_ctxt_switches", "0"),
+    ("nonvoluntary_ctxt_switches", "0"),
+)
+"""The end of the file: one processor, one memory."""
 
 
 def status_figures(mm: Mm) -> dict[str, int]:
@@ -34,6 +99,7 @@ def status_figures(mm: Mm) -> dict[str, int]:
         "VmPeak": max(mm.hiwater_vm, mm.total_vm) << _KB_SHIFT,
         "VmSize": mm.total_vm << _KB_SHIFT,
         "VmLck": mm.locked_vm << _KB_SHIFT,
+        "VmPin": 0,
         "VmHWM": max(mm.hiwater_rss, mm.rss) << _KB_SHIFT,
         "VmRSS": mm.rss << _KB_SHIFT,
         "RssAnon": mm.anon_rss << _KB_SHIFT,
@@ -46,87 +112,3 @@ def status_figures(mm: Mm) -> dict[str, int]:
         "VmPTE": mm.pgtables_bytes >> 10,
         "VmSwap": mm.swap_rss << _KB_SHIFT,
     }
-
-
-class MemSizeStats:
-    """struct mem_size_stats: what smaps adds up, in bytes (pss in bytes << 12)."""
-
-    __slots__ = (
-        "anonymous",
-        "lazyfree",
-        "locked",
-        "private_clean",
-        "private_dirty",
-        "pss",
-        "pss_locked",
-        "referenced",
-        "resident",
-        "shared_clean",
-        "shared_dirty",
-        "swap",
-    )
-
-    def __init__(self) -> None:
-        self.resident = self.pss = self.shared_clean = self.shared_dirty = 0
-        self.private_clean = self.private_dirty = self.referenced = self.anonymous = 0
-        self.lazyfree = self.swap = self.locked = self.pss_locked = 0
-
-    def account(self, page: Page, entry: int, *, locked: bool) -> None:
-        """smaps_account(): one present page."""
-        dirty = bool(page.flags & PG_DIRTY or entry & PTE_DIRTY)
-        if page.flags & PG_ANON:
-            self.anonymous += PAGE_SIZE
-            if not page.flags & PG_SWAPBACKED and not dirty:
-                self.lazyfree += PAGE_SIZE
-        self.resident += PAGE_SIZE
-        if entry & PTE_ACCESSED or page.flags & PG_REFERENCED:
-            self.referenced += PAGE_SIZE
-        share = (PAGE_SIZE << _PSS_SHIFT) // page.mapcount
-        self.pss += share
-        if locked:
-            self.pss_locked += share
-        if page.mapcount > 1:
-            self.shared_dirty += PAGE_SIZE if dirty else 0
-            self.shared_clean += 0 if dirty else PAGE_SIZE
-        else:
-            self.private_dirty += PAGE_SIZE if dirty else 0
-            self.private_clean += 0 if dirty else PAGE_SIZE
-
-    def figures(self) -> dict[str, int]:
-        """In kB, under smaps' names."""
-        return {
-            "Rss": self.resident >> 10,
-            "Pss": self.pss >> 10 + _PSS_SHIFT,
-            "Shared_Clean": self.shared_clean >> 10,
-            "Shared_Dirty": self.shared_dirty >> 10,
-            "Private_Clean": self.private_clean >> 10,
-            "Private_Dirty": self.private_dirty >> 10,
-            "Referenced": self.referenced >> 10,
-            "Anonymous": self.anonymous >> 10,
-            "LazyFree": self.lazyfree >> 10,
-            "Swap": self.swap >> 10,
-            "Locked": self.pss_locked >> 10 + _PSS_SHIFT,
-        }
-
-
-def gather_region(kernel: Kernel, vma: VmArea, stats: MemSizeStats) -> None:
-    """smap_gather_stats(): adds one region's pages to `stats`."""
-    locked = bool(vma.vm_flags & VM_LOCKED)
-    for _, _, table, first, last in kernel.memory.present_tables(vma.vm_mm, vma.vm_start, vma.vm_end):
-        for entry in table[first:last]:
-            if not entry:
-                continue
-            if not entry & PTE_THERE:
-                stats.swap += PAGE_SIZE
-                continue
-            page = kernel.memory.normal_page(entry)
-            if page is not None:
-                stats.account(page, entry, locked=locked)
-
-
-def smaps_rollup(kernel: Kernel, mm: Mm) -> dict[str, int]:
-    """/proc/PID/smaps_rollup: all regions added up, in kB."""
-    stats = MemSizeStats()
-    for vma in mm:
-        gather_region(kernel, vma, stats)
-    return stats.figures()
