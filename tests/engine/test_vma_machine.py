@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 PAGE: Final = 4096
 ARENA: Final = 0x40000000
 """Where the program maps and unmaps: far from its image."""
-ARENA_PAGES: Final = 24
+ARENA_PAGES: Final = 16
 SEGV_MAPERR: Final = 1
 SEGV_ACCERR: Final = 2
 
 PLACES: Final = st.integers(0, ARENA_PAGES - 1).map(lambda number: ARENA + number * PAGE)
 LENGTHS: Final = st.integers(1, 8).map(lambda pages: pages * PAGE)
 ODD_LENGTHS: Final = st.integers(1, 8 * PAGE)
+SHORT_LENGTHS: Final = st.integers(1, 3 * PAGE)
 PROTECTIONS: Final = st.sampled_from(["none", "r", "rw", "rw", "rw", "w", "x", "rx", "rwx"])
 BYTES: Final = st.integers(1, 255)
 
@@ -70,6 +71,7 @@ class Regions(RuleBasedStateMachine):
         """The permissions of each page that the program mapped."""
         self.bytes: dict[int, int] = {}
         """The first byte of each page that was written."""
+        self.map_here(ARENA, ARENA_PAGES * PAGE, "rw")
 
     # --- what a program can do ---------------------------------------------------------------------------------------
 
@@ -97,19 +99,19 @@ class Regions(RuleBasedStateMachine):
         assert not any(page in self.mapped or page in self.image for page in pages_of(place, length))
         self.mapped |= dict.fromkeys(pages_of(place, length), permissions(prot))
 
-    @rule(place=PLACES, length=ODD_LENGTHS)
+    @rule(place=PLACES, length=SHORT_LENGTHS)
     def unmap(self, place: int, length: int) -> None:
         assert self.machine.perform(Munmap(ptr=place, length=length)).ret == 0
         self.forget(place, length)
 
     @precondition(lambda self: self.mapped)
-    @rule(data=st.data(), length=ODD_LENGTHS)
+    @rule(data=st.data(), length=SHORT_LENGTHS)
     def unmap_somewhere(self, data: st.DataObject, length: int) -> None:
         place = data.draw(st.sampled_from(sorted(self.mapped)))
         if not any(page in self.image for page in pages_of(place, length)):
             self.unmap(place, length)
 
-    @rule(place=PLACES, length=LENGTHS, prot=PROTECTIONS)
+    @rule(place=PLACES, length=SHORT_LENGTHS, prot=PROTECTIONS)
     def protect(self, place: int, length: int, prot: str) -> None:
         outcome = self.machine.perform(Mprotect(ptr=place, length=length, prot=prot))
         for page in pages_of(place, length):
@@ -137,7 +139,7 @@ class Regions(RuleBasedStateMachine):
         else:
             self.moved(place, old_length, self.given(outcome), new_length)
 
-    @rule(place=PLACES, length=LENGTHS)
+    @rule(place=PLACES, length=SHORT_LENGTHS)
     def discard(self, place: int, length: int) -> None:
         outcome = self.machine.perform(Madvise(ptr=place, length=length, advice="dontneed"))
         holes = [page for page in pages_of(place, length) if page not in self.mapped]
