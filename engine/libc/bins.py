@@ -6,19 +6,32 @@ from typing import TYPE_CHECKING, Final
 
 from engine.events.libc import BinPut
 from engine.libc.abort import malloc_assert, malloc_printerr
-from engine.libc.chunk import BK, BK_NEXTSIZE, FD, FD_NEXTSIZE, NON_MAIN_ARENA, PREV_INUSE, SIZE, SIZE_MASK, WORD
+from engine.libc.chunk import (
+    BK,
+    BK_NEXTSIZE,
+    CHUNK_HDR_SZ,
+    FD,
+    FD_NEXTSIZE,
+    NON_MAIN_ARENA,
+    PREV_INUSE,
+    SIZE,
+    SIZE_MASK,
+    WORD,
+)
 from engine.libc.state import BINMAP, MIN_LARGE_SIZE, bin_at, largebin_index
 
 if TYPE_CHECKING:
+    from array import array
+
     from engine.libc.heap import Heap
 
-_STRADDLING: Final = 0xFF8
+STRADDLING: Final = 0xFF8
 """A chunk at this place in a page has its links on the next one."""
 
 
 def unlink_chunk(heap: Heap, chunk: int) -> None:
     """unlink_chunk(): takes a free chunk out of its list. Aborts where its size or its neighbours contradict it."""
-    if _unlink_at_hand(heap, chunk):
+    if unlink_at_hand(heap.cpu.write_pages, chunk):
         return
     load32, store32 = heap.load32, heap.store32
     head = load32(chunk + SIZE)
@@ -33,11 +46,10 @@ def unlink_chunk(heap: Heap, chunk: int) -> None:
         _unlink_nextsize(heap, chunk, forward)
 
 
-def _unlink_at_hand(heap: Heap, chunk: int) -> bool:
-    """Unlinks a chunk of a small size where all is as it should be and every page is at hand; else changes nothing."""
-    if chunk & 0xFFF == _STRADDLING or chunk & 3:
+def unlink_at_hand(pages: dict[int, array[int]], chunk: int) -> bool:
+    """Unlinks a chunk where all is as it should be and every page is at hand (`Cpu.write_pages`); else changes nothing."""
+    if chunk & 0xFFF == STRADDLING or chunk & 3:
         return False
-    pages = heap.cpu.write_pages
     try:
         page, at = pages[chunk >> 12], chunk >> 2 & 1023
         size = page[at + 1] & SIZE_MASK
@@ -49,12 +61,38 @@ def _unlink_at_hand(heap: Heap, chunk: int) -> bool:
         back_page, back_at = pages[back + FD >> 12], back + FD >> 2 & 1023
         if forward_page[forward_at] != chunk or back_page[back_at] != chunk:
             return False
-        if size >= MIN_LARGE_SIZE and page[at + 4]:
+        if size >= MIN_LARGE_SIZE and page[at + 4] and not _unlink_nextsize_at_hand(pages, chunk, page, at, forward):
             return False
     except (KeyError, IndexError):
         return False
     forward_page[forward_at] = back
     back_page[back_at] = forward
+    return True
+
+
+def _unlink_nextsize_at_hand(pages: dict[int, array[int]], chunk: int, page: array[int], at: int, forward: int) -> bool:
+    """The same for the list of sizes that `chunk`, at `at` in `page`, is linked into. Raises KeyError."""
+    following, preceding = page[at + 4], page[at + 5]
+    if following & 15 != CHUNK_HDR_SZ or preceding & 15 != CHUNK_HDR_SZ:
+        return False
+    following_page, following_at = pages[following + BK_NEXTSIZE >> 12], following + BK_NEXTSIZE >> 2 & 1023
+    preceding_page, preceding_at = pages[preceding + FD_NEXTSIZE >> 12], preceding + FD_NEXTSIZE >> 2 & 1023
+    if following_page[following_at] != chunk or preceding_page[preceding_at] != chunk:
+        return False
+    heir_page, heir_at = pages[forward + FD_NEXTSIZE >> 12], forward + FD_NEXTSIZE >> 2 & 1023
+    if heir_page[heir_at]:
+        following_page[following_at] = preceding
+        preceding_page[preceding_at] = following
+        return True
+    if forward & 15 != CHUNK_HDR_SZ:
+        return False
+    behind_page, behind_at = pages[forward + BK_NEXTSIZE >> 12], forward + BK_NEXTSIZE >> 2 & 1023
+    if following == chunk:
+        heir_page[heir_at] = behind_page[behind_at] = forward
+        return True
+    heir_page[heir_at] = following
+    behind_page[behind_at] = preceding
+    following_page[following_at] = preceding_page[preceding_at] = forward
     return True
 
 
@@ -154,4 +192,62 @@ def _place_in_large_bin(heap: Heap, header: int, victim: int, size: int) -> tupl
     back = load32(forward + BK)
     if load32(back + FD) != forward:
         malloc_printerr("malloc(): largebin double linked list corrupted (bk)")
+    return back, forward
+
+
+def place_at_hand(pages: dict[int, array[int]], header: int, victim: int, size: int) -> tuple[int, int] | None:
+    """_place_in_large_bin() where all is as it should be and every page is at hand; else None, with nothing changed.
+
+    Every word that the caller has to write for (bk, fd) is at hand too. Raises KeyError in place of None where a page is not.
+    """
+    page, at = pages[victim >> 12], victim >> 2 & 1023
+    header_page, header_at = pages[header + FD >> 12], header + FD >> 2 & 1023
+    forward, last = header_page[header_at], header_page[header_at + 1]
+    if forward == header:
+        page[at + 4] = page[at + 5] = victim
+        return header, header
+    head = size | PREV_INUSE
+    last_head = pages[last + SIZE >> 12][last + SIZE >> 2 & 1023]
+    if forward & 15 != CHUNK_HDR_SZ or last & 15 != CHUNK_HDR_SZ or last_head & NON_MAIN_ARENA:
+        return None
+    if head < last_head:
+        smallest_place = forward + BK_NEXTSIZE
+        first_page, first_at = pages[smallest_place >> 12], smallest_place >> 2 & 1023
+        smallest = first_page[first_at]
+        smallest_page = pages[smallest + FD_NEXTSIZE >> 12]
+        if smallest & 15 != CHUNK_HDR_SZ or last + FD >> 12 not in pages:
+            return None
+        page[at + 4], page[at + 5] = forward, smallest
+        smallest_page[smallest + FD_NEXTSIZE >> 2 & 1023] = first_page[first_at] = victim
+        return last, header
+    return _place_among(pages, forward, page, at, victim, head)
+
+
+def _place_among(
+    pages: dict[int, array[int]], forward: int, page: array[int], at: int, victim: int, head: int
+) -> tuple[int, int] | None:
+    """place_at_hand() for a chunk that is not smaller than all others. `forward` is the largest, `head` the new one's header."""
+    found = pages[forward + SIZE >> 12][forward + SIZE >> 2 & 1023]
+    while head < found and not found & NON_MAIN_ARENA:
+        forward = pages[forward + FD_NEXTSIZE >> 12][forward + FD_NEXTSIZE >> 2 & 1023]
+        if forward & 15 != CHUNK_HDR_SZ:
+            return None
+        found = pages[forward + SIZE >> 12][forward + SIZE >> 2 & 1023]
+    if found & NON_MAIN_ARENA:
+        return None
+    if head == found:
+        forward = pages[forward + FD >> 12][forward + FD >> 2 & 1023]
+        if forward & 3:
+            return None
+    back = pages[forward + BK >> 12][forward + BK >> 2 & 1023]
+    if back & 3 or pages[back + FD >> 12][back + FD >> 2 & 1023] != forward:
+        return None
+    if head != found:
+        behind_page, behind_at = pages[forward + BK_NEXTSIZE >> 12], forward + BK_NEXTSIZE >> 2 & 1023
+        preceding = behind_page[behind_at]
+        place = preceding + FD_NEXTSIZE
+        if preceding & 15 != CHUNK_HDR_SZ or pages[place >> 12][place >> 2 & 1023] != forward:
+            return None
+        page[at + 4], page[at + 5] = forward, preceding
+        behind_page[behind_at] = pages[place >> 12][place >> 2 & 1023] = victim
     return back, forward

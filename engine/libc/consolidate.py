@@ -105,13 +105,23 @@ def set_free_head(heap: Heap, chunk: int, size: int) -> None:
     heap.store32(chunk + size & WORD, size)
 
 
-def free_to_unsorted(heap: Heap, arena: int, chunk: int, size: int, next_chunk: int, next_size: int) -> int:
-    """The second half of _int_free(): joins with what is behind and files the chunk as unsorted. Gives the final size."""
+def free_to_unsorted(
+    heap: Heap, arena: int, chunk: int, size: int, next_chunk: int, next_size: int, *, joined: bool
+) -> int:
+    """The second half of _int_free(): joins with what is behind and files the chunk as unsorted. Gives the final size.
+
+    `joined`: the chunk before has become part of it already.
+    """
     merged = _merge_forward(heap, next_chunk, next_size, size)
-    insert_unsorted(heap, arena + UNSORTED, chunk, merged, "free(): corrupted unsorted chunks")
-    set_free_head(heap, chunk, merged)
-    if heap.trace.on:
-        if merged != size:
-            heap.trace.emit(ChunkMerged(chunk, merged))
-        heap.trace.emit(BinPut(UNSORTED_BIN, chunk, merged))
+    insert_and_tell(heap, arena + UNSORTED, chunk, merged, joined=joined or merged != size)
     return merged
+
+
+def insert_and_tell(heap: Heap, arena_unsorted: int, chunk: int, size: int, *, joined: bool) -> None:
+    """Files a freed chunk, joined with neighbours or not, as unsorted, and writes what marks it as free."""
+    insert_unsorted(heap, arena_unsorted, chunk, size, "free(): corrupted unsorted chunks")
+    set_free_head(heap, chunk, size)
+    if heap.trace.on:
+        if joined:
+            heap.trace.emit(ChunkMerged(chunk, size))
+        heap.trace.emit(BinPut(UNSORTED_BIN, chunk, size))

@@ -140,7 +140,8 @@ def _consolidate_and_trim(heap: Heap, arena: int, chunk: int, head: int) -> None
         size = size + next_size & WORD
         become_top(heap, arena, chunk, size)
     else:
-        size = free_to_unsorted(heap, arena, chunk, size, next_chunk, next_size)
+        joined = not head & PREV_INUSE
+        size = free_to_unsorted(heap, arena, chunk, size, next_chunk, next_size, joined=joined)
     if size >= FASTBIN_CONSOLIDATION_THRESHOLD:
         after_large_free(heap, arena)
 

@@ -68,8 +68,11 @@ class _Found(NamedTuple):
     cached: bool
 
 
-def int_malloc(heap: Heap, arena: int, request: int) -> int:
-    """_int_malloc(): the address of `request` bytes, or 0 with errno ENOMEM. Aborts where a list or a size is damaged."""
+def int_malloc(heap: Heap, arena: int, request: int, filed: int = 0) -> int:
+    """_int_malloc(): the address of `request` bytes, or 0 with errno ENOMEM. Aborts where a list or a size is damaged.
+
+    `filed` chunks of the unsorted bin have been filed for this request already (lanes.py).
+    """
     if request > PTRDIFF_MAX:
         heap.unistd.errno = ENOMEM
         return 0
@@ -78,7 +81,7 @@ def int_malloc(heap: Heap, arena: int, request: int) -> int:
     if not chunk:
         if size >= MIN_LARGE_SIZE and heap.load32(arena + HAVE_FASTCHUNKS):
             malloc_consolidate(heap, arena, _LARGE_REASON)
-        chunk = _search(heap, arena, size)
+        chunk = _search(heap, arena, size, filed)
     if not chunk:
         return 0
     heap.alloc_perturb(chunk + CHUNK_HDR_SZ, request)
@@ -161,11 +164,11 @@ def _take_last(heap: Heap, arena: int, header: int, chunk: int, size: int) -> No
         heap.store32(chunk + SIZE, heap.load32(chunk + SIZE) | NON_MAIN_ARENA)
 
 
-def _search(heap: Heap, arena: int, size: int) -> int:
+def _search(heap: Heap, arena: int, size: int, filed: int) -> int:
     """The rest of _int_malloc(): a chunk, or 0 where even the kernel gave nothing."""
     index = bin_index(size)
     while True:
-        found = _sort_unsorted(heap, arena, size)
+        found = _sort_unsorted(heap, arena, size, filed)
         if found.cached:
             return tcache_get(heap, csize2tidx(size)) - CHUNK_HDR_SZ
         chunk = found.chunk
@@ -180,16 +183,16 @@ def _search(heap: Heap, arena: int, size: int) -> int:
         if not heap.load32(arena + HAVE_FASTCHUNKS):
             return sysmalloc(heap, arena, size)
         malloc_consolidate(heap, arena, _TOP_REASON)
+        filed = 0
 
 
-def _sort_unsorted(heap: Heap, arena: int, wanted: int) -> _Found:
+def _sort_unsorted(heap: Heap, arena: int, wanted: int, filed: int) -> _Found:
     """Empties the unsorted bin into the other bins, oldest first, until a chunk is found that does."""
     load32, store32 = heap.load32, heap.store32
     unsorted = arena + UNSORTED
     place = csize2tidx(wanted)
     cached = False
     caching = bool(heap.tcache) and place < load32(heap.mp + TCACHE_BINS)
-    filed = 0
     while filed < MAX_ITERS:
         victim = load32(unsorted + BK)
         if victim == unsorted:

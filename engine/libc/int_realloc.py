@@ -22,7 +22,7 @@ from engine.libc.chunk import (
     request2size,
 )
 from engine.libc.int_free import int_free
-from engine.libc.int_malloc import int_malloc
+from engine.libc.lanes import allocate
 from engine.libc.state import SYSTEM_MEM, TOP
 from engine.libc.unistd import ENOMEM
 
@@ -84,7 +84,7 @@ def _check(heap: Heap, arena: int, chunk: int, size: int) -> tuple[int, int]:
 
 def _move(heap: Heap, arena: int, chunk: int, size: int, wanted: int) -> int:
     """A new chunk, the content copied, the old one freed; unless the new one happens to lie right behind."""
-    mem = int_malloc(heap, arena, wanted - MALLOC_ALIGN_MASK)
+    mem = allocate(heap, arena, wanted - MALLOC_ALIGN_MASK)
     if not mem:
         return 0
     new = mem - CHUNK_HDR_SZ
@@ -122,7 +122,7 @@ def int_memalign(heap: Heap, arena: int, alignment: int, request: int) -> int:
         heap.unistd.errno = ENOMEM
         return 0
     wanted = request2size(request)
-    mem = int_malloc(heap, arena, wanted + alignment + MINSIZE & WORD)
+    mem = allocate(heap, arena, wanted + alignment + MINSIZE & WORD)
     if not mem:
         return 0
     chunk = mem - CHUNK_HDR_SZ

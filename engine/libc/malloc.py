@@ -30,7 +30,8 @@ from engine.libc.heap import Heap
 from engine.libc.int_free import after_large_free, int_free
 from engine.libc.int_malloc import int_malloc
 from engine.libc.int_realloc import copy, int_memalign, int_realloc
-from engine.libc.lanes import free_large, malloc_from_top
+from engine.libc.lanes import allocate, malloc_at_hand
+from engine.libc.lanes_free import free_at_hand
 from engine.libc.mmapped import mremap_chunk, munmap_chunk
 from engine.libc.state import (
     DEFAULT_MMAP_THRESHOLD_MAX,
@@ -117,9 +118,13 @@ class Libc:
                         if heap.trace.on:
                             heap.trace.emit(GET_EVENTS[index])
                         return mem
+                    return self._malloc(size)
         except KeyError:
-            pass
-        return self._malloc(size)
+            return self._malloc(size)
+        if size > PTRDIFF_MAX:
+            return self._malloc(size)
+        chunk = malloc_at_hand(heap, size + 19 & -16)
+        return chunk + CHUNK_HDR_SZ if chunk > 0 else self._from_arena(size, -chunk)
 
     def free(self, mem: int) -> None:
         """free(). errno stays. Aborts where glibc notices that the pointer or the heap is not right."""
@@ -149,7 +154,7 @@ class Libc:
             pass
         if not mem:
             return
-        size = free_large(heap, mem - CHUNK_HDR_SZ)
+        size = free_at_hand(heap, mem - CHUNK_HDR_SZ)
         if not size:
             self._free(mem)
         elif size >= FASTBIN_CONSOLIDATION_THRESHOLD:
@@ -168,10 +173,13 @@ class Libc:
             self._tcache_init()
         if index < heap.load32(heap.mp + TCACHE_BINS) and heap.tcache and heap.cpu.load16(heap.tcache + 2 * index):
             return tcache_get(heap, index)
-        chunk = malloc_from_top(heap, request2size(size))
-        if chunk:
-            return chunk + CHUNK_HDR_SZ
-        mem = int_malloc(heap, heap.main_arena, size)
+        mem = allocate(heap, heap.main_arena, size)
+        self._assert_of_main_arena("__libc_malloc", _VICTIM_ASSERTION, mem)
+        return mem
+
+    def _from_arena(self, size: int, filed: int) -> int:
+        """What __libc_malloc() does once the tcache has nothing, where the short way had to give up."""
+        mem = int_malloc(self.heap, self.heap.main_arena, size, filed)
         self._assert_of_main_arena("__libc_malloc", _VICTIM_ASSERTION, mem)
         return mem
 
@@ -241,7 +249,7 @@ class Libc:
         old_top = load32(arena + TOP)
         fresh = load32(heap.mp + SBRK_BASE) + load32(arena + MAX_SYSTEM_MEM) - old_top & WORD
         dirty = max(load32(old_top + SIZE) & SIZE_MASK, fresh)
-        mem = int_malloc(heap, arena, total)
+        mem = allocate(heap, arena, total)
         assertion = "!mem || chunk_is_mmapped (mem2chunk (mem)) || av == arena_for_chunk (mem2chunk (mem))"
         self._assert_of_main_arena("__libc_calloc", assertion, mem)
         if mem:
