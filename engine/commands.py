@@ -40,6 +40,8 @@ LIMITS: Final = {
     "file": (0, 63),
     "pages": (0, PAGES_ASKED_MAXIMUM),
     "code": (0, 255),
+    "order": (0, 10),
+    "align": (0, 4096),
 }
 """What the number in a field of that name can be; `value` depends on the command."""
 _BYTE: Final = (0, 255)
@@ -495,6 +497,116 @@ class SetPaging(_Command):
     on: bool
 
 
+# --- the kernel's own ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KernelCommand(_Command):
+    """What the kernel does for itself, in a module loaded for the learner. Its slots are the kernel's, not the process's.
+
+    `pid` is the process that runs meanwhile. NULL where an allocation fails; to free NULL does nothing.
+    """
+
+
+PageKind: TypeAlias = Literal["kernel", "user", "movable", "dma"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocPages(_KernelCommand):
+    """alloc_pages(order): 2**order frames. The slot takes the first one's kernel address: by kmap() if it is high memory.
+
+    `kind` is what they are for: GFP_KERNEL, GFP_USER, GFP_HIGHUSER_MOVABLE or GFP_DMA. It is tried once, and nobody is killed.
+    """
+
+    op: Literal["alloc_pages"] = "alloc_pages"
+    as_: str
+    order: int
+    kind: PageKind = "kernel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreePages(_KernelCommand):
+    """__free_pages() of a block that alloc_pages gave."""
+
+    op: Literal["free_pages"] = "free_pages"
+    ptr: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kmalloc(_KernelCommand):
+    """kmalloc(size, GFP_KERNEL): from the smallest class that holds it; above 8,192 bytes whole pages."""
+
+    op: Literal["kmalloc"] = "kmalloc"
+    as_: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kfree(_KernelCommand):
+    """kfree() of what kmalloc gave."""
+
+    op: Literal["kfree"] = "kfree"
+    ptr: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KmemCacheCreate(_KernelCommand):
+    """kmem_cache_create(name, size, align): a cache of its own, never merged. Its first slab comes with its first object."""
+
+    op: Literal["kmem_cache_create"] = "kmem_cache_create"
+    name: str
+    size: int
+    align: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KmemCacheAlloc(_KernelCommand):
+    """kmem_cache_alloc(cache, GFP_KERNEL), of a cache that kmem_cache_create made."""
+
+    op: Literal["kmem_cache_alloc"] = "kmem_cache_alloc"
+    as_: str
+    cache: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KmemCacheFree(_KernelCommand):
+    """kmem_cache_free() of an object that kmem_cache_alloc gave."""
+
+    op: Literal["kmem_cache_free"] = "kmem_cache_free"
+    ptr: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vmalloc(_KernelCommand):
+    """vmalloc(size): single frames behind one stretch of kernel addresses, and a guard page after them."""
+
+    op: Literal["vmalloc"] = "vmalloc"
+    as_: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vfree(_KernelCommand):
+    """vfree() of what vmalloc gave."""
+
+    op: Literal["vfree"] = "vfree"
+    ptr: Place
+
+
+KERNEL_COMMANDS: Final = (
+    AllocPages,
+    FreePages,
+    Kmalloc,
+    Kfree,
+    KmemCacheCreate,
+    KmemCacheAlloc,
+    KmemCacheFree,
+    Vmalloc,
+    Vfree,
+)
+"""Those whose slots are the kernel's."""
+
+
 Command: TypeAlias = (
     Malloc
     | Calloc
@@ -539,4 +651,13 @@ Command: TypeAlias = (
     | Exit
     | Wait
     | SetPaging
+    | AllocPages
+    | FreePages
+    | Kmalloc
+    | Kfree
+    | KmemCacheCreate
+    | KmemCacheAlloc
+    | KmemCacheFree
+    | Vmalloc
+    | Vfree
 )

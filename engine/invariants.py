@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.hardware.paging import PTE_PRESENT, PTE_PSE
+from engine.invariants_kernel import check_kernel_memory
 from engine.invariants_reclaim import check_reclaim, demand as _demand, present_entries
 from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, PG_ANON, PG_LRU, PG_SWAPBACKED, Mm
 from engine.kernel.pgtable import PTE_THERE, PTRS_PER_PTE
@@ -28,6 +29,7 @@ def check(machine: Machine) -> None:
     _check_lists(kernel)
     _check_records(kernel)
     check_reclaim(kernel)
+    check_kernel_memory(kernel)
     _check_tlb(kernel)
 
 

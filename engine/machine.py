@@ -22,6 +22,8 @@ from engine.program import start_libc
 from engine.trace import Trace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.commands import Command
     from engine.config import MachineConfig
     from engine.hardware.cpu import Cpu
@@ -130,6 +132,11 @@ class Machine:
             self.kernel.sysctl.write(name, value)
         except Errno as error:
             raise ConfigError("sysctls", f"sysctls: {name} = {value} gives {error.number.name}") from None
+
+    @property
+    def kernel_slots(self) -> Mapping[str, int]:
+        """The pointer variables of the kernel's commands (alloc_pages, kmalloc, …), and what they hold."""
+        return self.kernel.lab.slots
 
     # --- processes ---------------------------------------------------------------------------------------------------
 

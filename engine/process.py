@@ -42,28 +42,38 @@ class Process:
         value = self.slots.get(place)
         if value is not None:
             return value
-        match = _PLACE.fullmatch(place)
-        if match is None:
-            raise CommandError(field, f"{field} is {place!r}; a place is a slot, a slot with an offset, or an address")
-        address = self._base(match["base"], field)
-        if match["sign"]:
-            offset = _number(match["offset"], field)
-            address += offset if match["sign"] == "+" else -offset
-        return address & _ADDRESS_MASK
+        return resolve_in(self.slots, place, field, null_slots=self.null_slots)
 
-    def _base(self, word: str, field: str) -> int:
-        if word[0].isdigit():
-            address = _number(word, field)
-            if address > _ADDRESS_MASK:
-                raise CommandError(field, f"{field} is {word}; an address can be 0 to {_ADDRESS_MASK:#x}")
-            return address
-        value = self.slots.get(word)
-        if value is not None:
-            return value
-        if self.null_slots:
-            return 0
-        known = ", ".join(sorted(self.slots)[:12]) or "none yet"
-        raise CommandError(field, f"{field} names the slot {word!r}, which holds nothing; slots: {known}")
+
+def resolve_in(
+    slots: dict[str, int], place: int | str, field: str, noun: str = "slot", *, null_slots: bool = False
+) -> int:
+    """The address that `place` names among `slots`. Raises CommandError for an unknown slot or what is no place."""
+    if isinstance(place, int):
+        return _address(place, place, field)
+    match = _PLACE.fullmatch(place)
+    if match is None:
+        raise CommandError(field, f"{field} is {place!r}; a place is a {noun}, a {noun} with an offset, or an address")
+    word = match["base"]
+    if word[0].isdigit():
+        address = _address(_number(word, field), word, field)
+    elif word in slots:
+        address = slots[word]
+    elif null_slots:
+        address = 0
+    else:
+        known = ", ".join(sorted(slots)[:12]) or "none yet"
+        raise CommandError(field, f"{field} names the {noun} {word!r}, which holds nothing; {noun}s: {known}")
+    if match["sign"]:
+        offset = _number(match["offset"], field)
+        address += offset if match["sign"] == "+" else -offset
+    return address & _ADDRESS_MASK
+
+
+def _address(number: int, written: int | str, field: str) -> int:
+    if not 0 <= number <= _ADDRESS_MASK:
+        raise CommandError(field, f"{field} is {written}; an address can be 0 to {_ADDRESS_MASK:#x}")
+    return number
 
 
 def _number(word: str, field: str) -> int:

@@ -9,6 +9,7 @@ from app.pages import formats
 from app.pages.marks import Chosen
 from app.pages.physical_band import NEIGHBOURS
 from engine import views
+from engine.commands import KERNEL_COMMANDS
 from engine.outcome import CommandError
 
 if TYPE_CHECKING:
@@ -66,7 +67,11 @@ def _subject(session: Session, pid: int) -> int:
     """What the last command was about; before it, the first page of the program's code."""
     process = session.machine.processes[pid]
     command, outcome = last_step(session)
-    if command is not None and outcome is not None and command.pid == pid:
+    if isinstance(command, KERNEL_COMMANDS):
+        place = getattr(command, "as_", getattr(command, "ptr", ""))
+        if address := session.machine.kernel_slots.get(place):
+            return address
+    elif command is not None and outcome is not None and command.pid == pid:
         for name in ("as_", "ptr", "address"):
             place = getattr(command, name, None)
             if place is None:

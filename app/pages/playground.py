@@ -143,7 +143,8 @@ async def _command(request: Request, machine_id: str, op: str, pid: int, values:
 
     def slots(session: Session) -> frozenset[str]:
         process = session.machine.processes.get(pid)
-        return frozenset() if process is None else frozenset(process.slots)
+        own = frozenset() if process is None else frozenset(process.slots)
+        return own | frozenset(session.machine.kernel_slots)
 
     return command_of_words(values.get(WORDS, ""), pid, await _machines(request).look(machine_id, slots))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app.pages import formats, keys
 from app.pages.command_words import words_of_command
 from app.pages.sentence import Sentence
+from app.pages.sentences_kernel import KERNEL
 from app.pages.sentences_reclaim import RECLAIM
 from engine.events import libc, machine, memory, page_alloc, slab
 from engine.views.trace_tree import SYSTEM_CALL_NAMES
@@ -169,6 +170,7 @@ _KIND: Final[Mapping[type, Callable[[Any], Sentence]]] = {
         f"Cache {e.cache} gives back an empty slab.", "discard_slab", (keys.frame(e.pfn),)
     ),
     **RECLAIM,
+    **KERNEL,
     libc.TcacheGet: lambda e: Sentence(f"The tcache has a chunk of {e.size} bytes: it is taken.", "tcache_get"),
     libc.TcachePut: lambda e: Sentence(f"The chunk goes into the tcache, with others of {e.size} bytes.", "tcache_put"),
     libc.FastbinGet: lambda e: _chunk(e.chunk, f"Chunk {_HEX(e.chunk)} leaves its fast bin.", "_int_malloc"),

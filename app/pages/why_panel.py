@@ -27,6 +27,11 @@ RECORDS_OPEN: Final = 14
 """A tree of so many records is shown whole; of a larger one what is about the chosen thing."""
 DONE: Final = {
     "free": "The block is given back.",
+    "free_pages": "The frames are given back.",
+    "kfree": "The object is given back.",
+    "kmem_cache_create": "There is a new cache.",
+    "kmem_cache_free": "The object is given back.",
+    "vfree": "The frames are given back, and nothing is mapped there any more.",
     "write": "The byte is stored, without a fault.",
     "write32": "The word is stored, without a fault.",
     "fill": "The bytes are stored.",

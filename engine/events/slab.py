@@ -33,3 +33,27 @@ class SlabFreed(NamedTuple):
     cache: str
     pfn: int
     order: int
+
+
+class KmemCacheCreate(NamedTuple):
+    """sim:kmem_cache_create — there is a new cache: objects of `object_size` bytes, `size` apart, `objects` a slab."""
+
+    cache: str
+    object_size: int
+    size: int
+    objects: int
+    order: int
+
+
+class Kmalloc(NamedTuple):
+    """kmem:kmalloc — `bytes_req` bytes were asked for, and `bytes_alloc` given."""
+
+    address: int
+    bytes_req: int
+    bytes_alloc: int
+
+
+class Kfree(NamedTuple):
+    """kmem:kfree — what kmalloc() gave at `address` is given back."""
+
+    address: int

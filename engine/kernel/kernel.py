@@ -23,7 +23,9 @@ from engine.kernel.filemap import Filemap
 from engine.kernel.fork import KERNEL_PGD_BOUNDARY, Fork
 from engine.kernel.fs import FileSystem, Inode
 from engine.kernel.gup import Gup
+from engine.kernel.highmem import Highmem
 from engine.kernel.kswapd import Kswapd
+from engine.kernel.lab import Lab
 from engine.kernel.madvise import Madvise
 from engine.kernel.memory import Memory
 from engine.kernel.mlock import Mlock
@@ -50,6 +52,7 @@ from engine.kernel.swapfile import Swapfile
 from engine.kernel.sysctl import Sysctl
 from engine.kernel.task import Killed, SignalNumber
 from engine.kernel.vma import Vma
+from engine.kernel.vmalloc import Vmalloc
 from engine.kernel.vmscan import Vmscan
 from engine.kernel.vmscan_lists import VmscanLists
 from engine.kernel.vmstat import Vmstat
@@ -99,6 +102,9 @@ class Kernel:
         """Whether a kernel thread was woken, or a process was killed, that the machine has to see to after the command."""
         self.page_alloc = PageAllocator(self, self.boot.zones)
         self.slub: Slub = Slub(self)
+        self.vmalloc = Vmalloc(self)
+        self.highmem = Highmem(self)
+        self.lab = Lab(self)
         self.rmap = Rmap(self)
         self.swap = Swap(self)
         self.workingset = Workingset(self)
@@ -172,6 +178,7 @@ class Kernel:
         directory = self.ram.writable(self.swapper_pg_dir)
         for index in range(self.boot.max_low_pfn + 1023 >> 10):
             directory[KERNEL_PGD_BOUNDARY + index] = index << 22 | _LARGE_PAGE
+        self.highmem.permanent_kmaps_init()
 
     # --- scheduling --------------------------------------------------------------------------------------------------
 

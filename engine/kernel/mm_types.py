@@ -76,6 +76,8 @@ PG_TABLE: Final = 1 << 27
 """A page table (PageTable)."""
 PG_KSTACK: Final = 1 << 28
 """A kernel stack; ours alone, for the ledger."""
+PG_VMALLOC: Final = 1 << 29
+"""Behind an address of vmalloc(); ours alone, for the ledger."""
 
 
 class Page:

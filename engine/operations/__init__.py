@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine import commands as c
-from engine.operations import access, allocator, looking, memory, processes
+from engine.operations import access, allocator, kernel, looking, memory, processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +62,15 @@ _FUNCTIONS: Final[Mapping[type, Operation]] = {
     c.Exit: processes.exit_,
     c.Wait: processes.wait,
     c.SetPaging: processes.set_paging,
+    c.AllocPages: kernel.alloc_pages,
+    c.FreePages: kernel.free_pages,
+    c.Kmalloc: kernel.kmalloc,
+    c.Kfree: kernel.kfree,
+    c.KmemCacheCreate: kernel.kmem_cache_create,
+    c.KmemCacheAlloc: kernel.kmem_cache_alloc,
+    c.KmemCacheFree: kernel.kmem_cache_free,
+    c.Vmalloc: kernel.vmalloc,
+    c.Vfree: kernel.vfree,
 }
 
 _PLACE_FIELDS: Final[Mapping[type, str]] = {
@@ -97,5 +106,12 @@ REFUSALS: Final[Mapping[type, Refusal]] = {
     c.OpenFile: processes.refuse_open_file,
     c.Fork: processes.refuse_fork,
     c.Wait: processes.refuse_wait,
+    c.AllocPages: kernel.refuse_alloc_pages,
+    c.FreePages: kernel.refuse_free_pages,
+    c.Kfree: kernel.refuse_kfree,
+    c.KmemCacheCreate: kernel.refuse_kmem_cache_create,
+    c.KmemCacheAlloc: kernel.refuse_kmem_cache_alloc,
+    c.KmemCacheFree: kernel.refuse_kmem_cache_free,
+    c.Vfree: kernel.refuse_vfree,
 }
 """What raises CommandError for a command that means nothing here; asked before another process gets the CPU for it."""

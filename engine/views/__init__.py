@@ -15,6 +15,7 @@ from engine.views.buddy import buddy
 from engine.views.changes import changes
 from engine.views.frame import frame
 from engine.views.heap import heap
+from engine.views.ledger import ledger
 from engine.views.machine import machine
 from engine.views.page_walk import page_walk
 from engine.views.physical_memory import physical_memory
@@ -32,6 +33,7 @@ __all__ = [
     "changes",
     "frame",
     "heap",
+    "ledger",
     "machine",
     "page_walk",
     "physical_memory",
@@ -50,6 +52,7 @@ VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
         "physical_memory": physical_memory,
         "frame": frame,
         "buddy": buddy,
+        "ledger": ledger,
         "heap": heap,
         "bins": bins,
         "trace_tree": trace_tree,

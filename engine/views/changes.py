@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from engine.commands import KERNEL_COMMANDS
 from engine.events import libc, memory, page_alloc
 from engine.events.machine import CommandPerformed
 from engine.kernel.entry import SystemCallNumber
@@ -114,6 +115,8 @@ def _add_command(machine: Machine, found: _Found) -> None:
     if found.command is None:
         return
     command = found.command.command
+    if isinstance(command, KERNEL_COMMANDS):
+        return
     slots = machine.processes[command.pid].slots
     name = getattr(command, "as_", None)
     if isinstance(name, str) and name in slots:

@@ -85,5 +85,5 @@ def test_the_next_slot_is_the_first_letter_that_is_not_taken() -> None:
 
 
 def test_every_command_can_be_typed() -> None:
-    assert len(operations()) == 43
+    assert len(operations()) == 52
     assert usage("mmap") == "mmap as length [prot] [flags] [file] [offset] [hint]"
