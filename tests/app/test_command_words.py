@@ -41,16 +41,17 @@ def test_words_mean_a_command(text: str, command: c.Command) -> None:
 @pytest.mark.parametrize(
     ("text", "field", "said"),
     [
-        ("", "words", "type a command, such as: malloc a 100"),
-        ("mallok a 1", "words", "'mallok' is no command; there are malloc, calloc"),
-        ("free", "words", "free is typed so: free ptr"),
-        ("free a b", "words", "free is typed so: free ptr"),
+        ("", "words", "type a command, such as: a = malloc 100"),
+        ("mallok a 1", "words", "'mallok' is no command; did you mean malloc?"),
+        ("explode", "words", "'explode' is no command; there are malloc, calloc"),
+        ("free", "words", "free is typed so: free PTR"),
+        ("free a b", "words", "free is typed so: free PTR"),
         ("malloc x many", "size", "size is 'many'; write a whole number"),
         ("malloc 1x 10", "as", "the slot '1x' is no name"),
         ("touch a 1 q", "access", "access is 'q'; it can be r, w"),
         ("mmap m 4096 rw private,odd", "flags", "flags is 'odd'; it can be private, shared"),
         ("paging maybe", "on", "on is 'maybe'; it can be on or off"),
-        ("@x free a", "pid", "pid is 'x'; write a whole number"),
+        ("@x free a", "pid", "there is no process 'x' here; there are parent, or write its number: 1"),
     ],
 )
 def test_words_that_mean_nothing_name_the_field(text: str, field: str, said: str) -> None:
@@ -86,4 +87,4 @@ def test_the_next_slot_is_the_first_letter_that_is_not_taken() -> None:
 
 def test_every_command_can_be_typed() -> None:
     assert len(operations()) == 52
-    assert usage("mmap") == "mmap as length [prot] [flags] [file] [offset] [hint]"
+    assert usage("mmap") == "m = mmap LENGTH [PROT] [FLAG…] [file N [OFFSET]] [at HINT]"

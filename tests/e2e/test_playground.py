@@ -101,7 +101,7 @@ def test_a_reload_shows_the_same_machine(machine: Page) -> None:
 @pytest.mark.parametrize(
     ("op", "label", "typed", "said"),
     [
-        ("malloc", "size", "many", "size is 'many'; write a whole number, such as 4096 or 0x1000"),
+        ("malloc", "size", "many", "size is 'many'; write a whole number, such as 4096, 64K or 0x1000"),
         ("malloc", "as", "1a", "the slot '1a' is no name"),
         ("malloc", "size", "4294967296", "size is 4294967296; it can be 0 to 4294967295"),
         ("free", "ptr", "zebra", "ptr names the slot 'zebra', which holds nothing"),
