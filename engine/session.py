@@ -109,6 +109,19 @@ class Session:
         while self.version < version:
             self._advance(self.commands[self.version], STRETCHES_KEPT_IN_THE_PAST)
 
+    def machine_at(self, version: int) -> Machine:
+        """Another machine, as this session's was or will be after `version` commands; the session stays where it is.
+
+        Raises CommandError for a version that never was.
+        """
+        if not 0 <= version <= len(self.commands):
+            raise CommandError("version", f"version is {version}; it can be 0 to {len(self.commands)}")
+        nearest = max((at for at in self._checkpoints if at <= version), default=None)
+        machine = Machine(self.config) if nearest is None else _thaw(self._checkpoints[nearest])
+        while machine.version < version:
+            machine.perform(self.commands[machine.version])
+        return machine
+
     def _advance(self, command: Command, keep: int) -> Outcome:
         """Performs a command so that it can be taken back, if it stays in user mode. Raises CommandError."""
         machine, stretches = self.machine, self._stretches

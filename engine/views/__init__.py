@@ -9,12 +9,16 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from engine.views.address_space import address_space
+from engine.views.arena import arena
 from engine.views.at import at
 from engine.views.bins import bins
 from engine.views.buddy import buddy
 from engine.views.changes import changes
+from engine.views.chunk import chunk
+from engine.views.damage import damage
 from engine.views.frame import frame
 from engine.views.heap import heap
+from engine.views.leaks import leaks
 from engine.views.ledger import ledger
 from engine.views.machine import machine
 from engine.views.page_walk import page_walk
@@ -23,16 +27,22 @@ from engine.views.processes import processes
 from engine.views.reclaim import reclaim
 from engine.views.tlb import tlb
 from engine.views.trace_tree import trace_tree
+from engine.views.would_free import would_free
 
 __all__ = [
+    "SESSION_VIEWS",
     "VIEWS",
     "address_space",
+    "arena",
     "at",
     "bins",
     "buddy",
     "changes",
+    "chunk",
+    "damage",
     "frame",
     "heap",
+    "leaks",
     "ledger",
     "machine",
     "page_walk",
@@ -41,6 +51,7 @@ __all__ = [
     "reclaim",
     "tlb",
     "trace_tree",
+    "would_free",
 ]
 
 VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
@@ -55,6 +66,10 @@ VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
         "ledger": ledger,
         "heap": heap,
         "bins": bins,
+        "chunk": chunk,
+        "arena": arena,
+        "leaks": leaks,
+        "would_free": would_free,
         "trace_tree": trace_tree,
         "tlb": tlb,
         "reclaim": reclaim,
@@ -63,3 +78,6 @@ VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
     }
 )
 """Every view by name. The first argument is the machine; the others are the view's own."""
+
+SESSION_VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType({"damage": damage})
+"""Views that look into the past: their first argument is the session."""

@@ -92,9 +92,11 @@ class HeapView:
     """The break: where top ends."""
     chunks: tuple[ChunkView, ...]
     mapped: tuple[ChunkView, ...]
-    """Chunks with a mapping of their own (M) that a pointer variable leads to."""
+    """Chunks with a mapping of their own (M) that the program has, or that a pointer variable leads to."""
     broken_at: int | None
     """Where a header makes no sense, so that nothing behind it can be told: an overflow, or a page that cannot be read."""
+    fences: tuple[int, ...] = ()
+    """Where a part of the heap ends because somebody else had moved the break; what follows is theirs, then the next part."""
 
     @property
     def used(self) -> int:
@@ -121,8 +123,17 @@ def heap(machine: Machine, pid: int = 0) -> HeapView:
         return HeapView(pid, 0, brk, (), _mapped_without_a_heap(machine, pid), None)
     listed = _listed(bins_of(words))
     slots = _slots(machine, pid)
-    chunks, broken_at = _walk(words, listed, slots)
-    return HeapView(pid, words.first_chunk, brk, tuple(chunks), _mapped(words.probe, slots), broken_at)
+    mapped = _mapped(machine, pid, words.probe, range(words.first_chunk, words.top))
+    chunks, broken_at = _walk(words, words.first_chunk, listed, slots)
+    fences: list[int] = []
+    while broken_at is not None and _is_fence(words, broken_at):
+        fences.append(broken_at)
+        following = _next_part(machine, pid, broken_at)
+        if following is None:
+            break
+        more, broken_at = _walk(words, following, listed, slots)
+        chunks += more
+    return HeapView(pid, words.first_chunk, brk, tuple(chunks), mapped, broken_at, tuple(fences))
 
 
 def chunk_at(view: HeapView, address: int) -> ChunkView | None:
@@ -141,11 +152,24 @@ def _slots(machine: Machine, pid: int) -> dict[int, tuple[str, ...]]:
     return found
 
 
+def _is_fence(words: LibcWords, address: int) -> bool:
+    """Whether here lie the two chunks of 8 bytes, in use for ever, that end a part of the heap."""
+    first, second = words.probe.word(address + SIZE), words.probe.word(address + CHUNK_HDR_SZ + SIZE)
+    return first is not None and first & SIZE_MASK == CHUNK_HDR_SZ and second == CHUNK_HDR_SZ | PREV_INUSE
+
+
+def _next_part(machine: Machine, pid: int, fence: int) -> int | None:
+    """The first chunk behind a fence: the first block of a new part goes to who asked for more than the old one had."""
+    given, _ = machine.processes[pid].allocations.all()
+    pointer = min((at for at in given if at > fence), default=None)
+    return None if pointer is None else pointer - CHUNK_HDR_SZ
+
+
 def _walk(
-    words: LibcWords, listed: dict[int, Bin], slots: dict[int, tuple[str, ...]]
+    words: LibcWords, first: int, listed: dict[int, Bin], slots: dict[int, tuple[str, ...]]
 ) -> tuple[list[ChunkView], int | None]:
     chunks: list[ChunkView] = []
-    address = words.first_chunk
+    address = first
     while len(chunks) < CHUNKS_MAXIMUM:
         chunk = _chunk(words, address, listed.get(address), slots)
         if chunk is None:
@@ -192,16 +216,19 @@ def _mapped_without_a_heap(machine: Machine, pid: int) -> tuple[ChunkView, ...]:
     process = machine.processes[pid]
     if process.ended is not None:
         return ()
-    return _mapped(Probe(machine.kernel, process.task.mm), _slots(machine, pid))
+    return _mapped(machine, pid, Probe(machine.kernel, process.task.mm), range(0))
 
 
-def _mapped(probe: Probe, slots: dict[int, tuple[str, ...]]) -> tuple[ChunkView, ...]:
+def _mapped(machine: Machine, pid: int, probe: Probe, inside: range) -> tuple[ChunkView, ...]:
+    """Chunks with a mapping of their own that a slot or a block of the program leads to; `inside` is the heap."""
+    slots = _slots(machine, pid)
+    outside = {pointer for pointer, _ in machine.processes[pid].allocations.live() if pointer not in inside}
     found = []
-    for pointer, names in sorted(slots.items()):
+    for pointer in sorted(outside | set(slots)):
         head = None if pointer % 8 else probe.word(pointer - CHUNK_HDR_SZ + SIZE)
         if head is None or head & SIZE_BITS != IS_MMAPPED or (head & SIZE_MASK) < MINSIZE:
             continue
         prev_size = probe.word(pointer - CHUNK_HDR_SZ) or 0
         address, size = pointer - CHUNK_HDR_SZ, head & SIZE_MASK
-        found.append(ChunkView(address, size, head, prev_size, ("M",), ChunkState.IN_USE, None, names))
+        found.append(ChunkView(address, size, head, prev_size, ("M",), ChunkState.IN_USE, None, slots.get(pointer, ())))
     return tuple(found)

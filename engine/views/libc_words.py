@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.image import LIBC_PATH
 from engine.libc.chunk import CHUNK_HDR_SZ, MALLOC_ALIGN_MASK
-from engine.libc.state import MAIN_ARENA_OFFSET, MP_OFFSET, SBRK_BASE, SYSTEM_MEM, TOP
+from engine.libc.state import MAIN_ARENA_OFFSET, MP_OFFSET, NBINS, SBRK_BASE, SYSTEM_MEM, TOP, bin_at
 from engine.views.probe import Probe
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ class LibcWords:
     """Bytes that the arena has got from the kernel by sbrk."""
     tcache: int
     """The tcache_perthread_struct's address."""
+
+    def is_bin(self, address: int) -> bool:
+        """Whether `address` is that of a bin's head, seen as a chunk."""
+        return (
+            bin_at(self.arena, 1) <= address < bin_at(self.arena, NBINS) and not (address - self.arena) % CHUNK_HDR_SZ
+        )
 
 
 def libc_words(machine: Machine, pid: int) -> LibcWords | None:

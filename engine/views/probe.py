@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from engine.hardware.disk import DiskError
 from engine.hardware.paging import PTE_FRAME, walk
 from engine.hardware.ram import FRAME_SHIFT, WORDS_PER_FRAME
+from engine.kernel.mm_types import VM_ACCESS_FLAGS, VM_WRITE
 from engine.kernel.pgtable import PTE_THERE, pte_to_swap_offset
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ class Probe:
         """The half-word at a 2-aligned address."""
         word = self.word(address & ~3)
         return None if word is None else word >> ((address & 2) << 3) & 0xFFFF
+
+    def readable(self, address: int) -> bool:
+        """Whether the program may read here: it has a region that is not PROT_NONE."""
+        vma = self._mm.vma_lookup(address)
+        return vma is not None and bool(vma.vm_flags & VM_ACCESS_FLAGS)
+
+    def writable(self, address: int) -> bool:
+        """Whether the program may write here: its region allows it."""
+        vma = self._mm.vma_lookup(address)
+        return vma is not None and bool(vma.vm_flags & VM_WRITE)
 
     def _words(self, address: int) -> Sequence[int] | None:
         ram = self._kernel.ram

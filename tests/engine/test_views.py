@@ -49,7 +49,13 @@ def states(heap: HeapView) -> list[ChunkState]:
 
 
 def arguments(name: str) -> tuple[Any, ...]:
-    return {"page_walk": (FIRST_MEM,), "at": (FIRST_MEM,), "frame": (0x1D72,)}.get(name, ())
+    return {
+        "page_walk": (FIRST_MEM,),
+        "at": (FIRST_MEM,),
+        "frame": (0x1D72,),
+        "chunk": ("a",),
+        "would_free": ("a",),
+    }.get(name, ())
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -285,3 +291,12 @@ def test_the_machine_tells_its_size_and_the_presets() -> None:
     seen = views.machine(machine("malloc a 1", config=PRESETS["1gb"]))
     assert (seen.ram_mb, seen.version, seen.zones) == (1024, 1, ("DMA", "Normal", "HighMem"))
     assert [preset.name for preset in seen.presets] == list(PRESETS)
+
+
+def test_the_heap_goes_on_behind_a_break_that_somebody_else_moved() -> None:
+    seen = machine("malloc a 24", "sbrk 4096", "malloc b 131000", "malloc c 24", "malloc d 60000")
+    heap = views.heap(seen)
+    slots = seen.processes[0].slots
+    assert [chunk.slots for chunk in heap.chunks if chunk.in_use] == [("a",), ("b",), ("c",), ("d",)]
+    assert (heap.broken_at, len(heap.fences), heap.chunks[-1].state) == (None, 1, ChunkState.TOP)
+    assert heap.fences[0] + 24 + 4096 == slots["d"] - 16
