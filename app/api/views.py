@@ -9,14 +9,15 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
 
 from app.api import API_PREFIX
 from app.api.describe import answer, problems
 from app.api.service import Service
+from app.api.view_json import view_json
 from app.problems import FieldError, ProblemError
+from engine.outcome import CommandError
 from engine.session import Session
-from engine.views import VIEWS
+from engine.views import SESSION_VIEWS, VIEWS
 
 router = APIRouter(prefix=API_PREFIX + "/machines/{machine_id}/views", tags=["looking"])
 
@@ -27,18 +28,29 @@ _TYPES: Final[dict[str, TypeAdapter[Any]]] = {
     "int | None": TypeAdapter(int | None),
     "str": TypeAdapter(str),
     "bool": TypeAdapter(bool),
+    "Place": TypeAdapter(int | str),
 }
-"""What a view's parameter may be, by its annotation. Addresses are whole numbers; 0x… is understood too."""
+"""What a view's parameter may be, by its annotation. Addresses are whole numbers; 0x… is understood too, and in a Place a slot."""
+_ALL: Final = (*VIEWS, *SESSION_VIEWS)
 
 
-_PARAMETERS: Final = [
+_PARAMETERS: Final[list[dict[str, Any]]] = [
     {"name": name, "in": "query", "required": False, "schema": {"type": "integer", "minimum": 0}, "description": what}
     for name, what in (
         ("pid", "Whose: of views of a process. 0 is the first."),
-        ("address", "Of page_walk and at. 0x… is understood too."),
+        ("address", "Of page_walk and at; of chunk, where it may be a slot too. 0x… is understood."),
         ("pfn", "Of frame: a page frame's number."),
     )
 ]
+_PARAMETERS.append(
+    {
+        "name": "pointer",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": 'Of would_free: a slot, a slot with an offset ("a+16"), or an address.',
+    }
+)
 
 
 @router.get(
@@ -48,27 +60,31 @@ _PARAMETERS: Final = [
 )
 async def read_view(
     machine_id: str,
-    name: Annotated[str, Path(json_schema_extra={"enum": [*VIEWS]})],
+    name: Annotated[str, Path(json_schema_extra={"enum": [*_ALL]})],
     request: Request,
     machines: Service,
 ) -> Response:
     """A view of the machine by name. Query parameters are the view's own (pid=, address=, …)."""
-    view = VIEWS.get(name)
+    view = VIEWS.get(name) or SESSION_VIEWS.get(name)
     if view is None:
-        detail = f"there is no view {name!r}; there are {', '.join(VIEWS)}"
+        detail = f"there is no view {name!r}; there are {', '.join(_ALL)}"
         raise ProblemError(404, "unknown-view", "Unknown view", detail, [FieldError(field="name", detail=detail)])
     arguments = _arguments(view, dict(request.query_params))
-    content = await machines.look(machine_id, lambda session: _seen(view, session, arguments))
+    content = await machines.look(machine_id, lambda session: _seen(name, session, arguments))
     return Response(content, media_type="application/json")
 
 
-def _seen(view: Callable[..., Any], session: Session, arguments: dict[str, Any]) -> bytes:
-    """The view as JSON. A process, frame or address that is not there is the asker's mistake."""
+def _seen(name: str, session: Session, arguments: dict[str, Any]) -> bytes:
+    """The view as JSON. A process, frame, slot or address that is not there is the asker's mistake."""
     pid = arguments.get("pid", 0)
     if pid not in session.machine.processes:
         raise _wrong("pid", f"there is no process {pid}")
     try:
-        return to_json(view(session.machine, **arguments))
+        if name in SESSION_VIEWS:
+            return view_json(SESSION_VIEWS[name](session, **arguments))
+        return view_json(VIEWS[name](session.machine, **arguments))
+    except CommandError as error:
+        raise _wrong(error.field, str(error)) from None
     except LookupError as error:
         raise _wrong(next(iter(arguments), "name"), str(error)) from None
 
