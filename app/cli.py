@@ -10,14 +10,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from app.language import is_corpus, read_program
 from app.programs import ProgramError
 from app.replay import MACHINES, replay as replay_groups
 from app.run import perform_program, print_steps
+from app.session_text import machine_of_words
 from engine.config import PRESETS, ConfigError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="A simulated 32-bit Linux machine to learn memory on."
 )
+
+
+_CORPUS = {".t": True, ".pw": False}
+"""Which language a file is in, by its suffix; of any other its lines decide."""
 
 
 @app.command()
@@ -35,13 +41,13 @@ def serve(
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="A program in the corpus's .t language; - reads standard input.")],
-    preset: Annotated[str, typer.Option(help=f"The machine: {', '.join(PRESETS)}.")] = "64mb",
+    file: Annotated[Path, typer.Argument(help="A program, .pw or in the corpus's .t language; - reads standard input.")],
+    preset: Annotated[str | None, typer.Option(help=f"The machine: {', '.join(PRESETS)}; 64mb unless told.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object an operation.")] = False,
     trace: Annotated[bool, typer.Option(help="Show what each operation caused.")] = False,
 ) -> None:
     """Performs a program and prints what happened."""
-    if preset not in PRESETS:
+    if preset is not None and preset not in PRESETS:
         _fail(f"--preset is {preset!r}; it can be {', '.join(PRESETS)}")
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text()
@@ -49,7 +55,10 @@ def run(
         _fail(f"{file}: {error}")
     console = Console(highlight=False, soft_wrap=True)
     try:
-        steps = perform_program(PRESETS[preset], text)
+        program = read_program(text, corpus=_CORPUS.get(file.suffix))
+        config = PRESETS[preset] if preset else machine_of_words(program.directive("machine"))
+        corpus = _CORPUS.get(file.suffix, is_corpus(text.splitlines()))
+        steps = perform_program(config, text, corpus=corpus)
         if as_json:
             for step in steps:
                 for row in step.rows:

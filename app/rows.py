@@ -27,7 +27,7 @@ def rows_of(line: ProgramLine, outcome: Outcome) -> list[Row]:
     ended = outcome.ended
     told: list[Row] = []
     if ended is None or line.word == "wait":
-        return [{**head, "op": line.word, **_FIELDS[line.word](outcome), **_as_signed_char(line)}]
+        return [{**head, "op": line.word, **_FIELDS.get(line.word, _kernel)(outcome), **_as_signed_char(line)}]
     if ended.termsig != _SIGKILL:
         told.append({**head, "op": line.word, **_last_words(outcome.signal)})
     if outcome.pid:
@@ -145,6 +145,11 @@ def _maps(outcome: Outcome) -> Row:
     return {"maps": [[f"{m.start:08x}", f"{m.end:08x}", m.permissions, m.offset, m.name] for m in outcome.maps]}
 
 
+def _kernel(outcome: Outcome) -> Row:
+    """The kernel's own commands, which the recorder has not."""
+    return {} if outcome.ret is None and outcome.errno is None else _address_or_errno(outcome)
+
+
 def _wait(outcome: Outcome) -> Row:
     return _exit_status(outcome)
 
@@ -193,4 +198,5 @@ _FIELDS: Final[dict[str, Callable[[Outcome], Row]]] = {
     "fork": lambda outcome: {"child": outcome.ret},
     "exit": _nothing,
     "wait": _wait,
+    "paging": _number,
 }

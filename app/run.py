@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from app.language import read_program
 from app.programs import ProgramError, ProgramLine, parse_program
 from app.rows import Row, rows_of, status_of
 from engine.events import event_name
@@ -30,10 +31,13 @@ class Step(NamedTuple):
     time_ns: int
 
 
-def perform_program(config: MachineConfig, text: str) -> Iterator[Step]:
-    """Performs the program on a fresh machine. Raises ProgramError for the first line that cannot be."""
-    lines = parse_program(text)
-    machine = Machine(replace(config, null_slots=True))
+def perform_program(config: MachineConfig, text: str, *, corpus: bool = True) -> Iterator[Step]:
+    """Performs the program on a fresh machine: of the corpus's language, whose unset slots are NULL, or of ours.
+
+    Raises ProgramError for the first line that cannot be.
+    """
+    lines = parse_program(text) if corpus else _lines(text)
+    machine = Machine(replace(config, null_slots=True) if corpus else config)
     for line in lines:
         first = machine.trace.total
         outcome = _perform(machine, line)
@@ -42,6 +46,14 @@ def perform_program(config: MachineConfig, text: str) -> Iterator[Step]:
             yield Step(None, [{"end": status_of(outcome)}], [], machine.time_ns)
             return
     yield Step(None, [{"end": 0}], [], machine.time_ns)
+
+
+def _lines(text: str) -> list[ProgramLine]:
+    """The operations of a program in our own language."""
+    program = read_program(text, corpus=False)
+    for mistake in program.mistakes:
+        raise ProgramError(mistake.line, f"column {mistake.column + 1}: {mistake.message}")
+    return [ProgramLine(line.index, line.command.op, line.text, line.command) for line in program.lines]
 
 
 def _perform(machine: Machine, line: ProgramLine) -> Outcome:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.language.line import LineError, located, parse_line
 from app.language.names import ProcessNames
-from app.language.tokens import COMMENT, Token, tokens_of
+from app.language.tokens import COMMENT, Token, tokens_of, without_comment
 from app.programs import LINES_MAXIMUM, ProgramError, parse_program
 from engine.commands import Fork
 from engine.outcome import CommandError
@@ -113,7 +113,7 @@ def read_program(
         except LineError as error:
             mistakes.append(Mistake(index, error.column, error.length, str(error)))
             continue
-        found.append(Line(index, line.strip(), command, places))
+        found.append(Line(index, without_comment(line).strip(), command, places))
         known.add(getattr(command, "as_", ""))
     title, about, head = _head(lines)
     return Program(tuple(found), tuple(mistakes[:MISTAKES_TOLD]), title, about, head)
