@@ -13,6 +13,7 @@ from engine.invariants import check
 from engine.kernel.errno import Errno
 from engine.kernel.kernel import Kernel
 from engine.kernel.proc import proc_text
+from engine.kernel.proc.binary import proc_bytes
 from engine.kernel.task import Killed, SignalNumber
 from engine.libc.abort import Abort
 from engine.operations import OPERATIONS, REFUSALS
@@ -132,6 +133,16 @@ class Machine:
             self.kernel.sysctl.write(name, value)
         except Errno as error:
             raise ConfigError("sysctls", f"sysctls: {name} = {value} gives {error.number.name}") from None
+
+    def proc_bytes(self, name: str, offset: int, length: int, pid: int = FIRST_PID) -> bytes:
+        """What reading /proc/NAME gives, of the files that are no text: see engine/kernel/proc/binary.py for what it raises.
+
+        A ValueError instead of EINVAL: `offset` or `length` is no multiple of 8.
+        """
+        try:
+            return proc_bytes(self.kernel, name, self.processes[pid].task, offset, length)
+        except Errno as error:
+            raise ValueError(error.number.name) from None
 
     @property
     def kernel_slots(self) -> Mapping[str, int]:

@@ -17,6 +17,20 @@ PROGRAMME_BODIES: Final[dict[str, Any]] = {
             {"op": "free", "ptr": "a"},
         ],
     },
+    "kernel": {
+        "summary": "What the kernel does for itself: pages, objects, vmalloc",
+        "value": [
+            {"op": "alloc_pages", "as": "p", "order": 4, "kind": "kernel"},
+            {"op": "kmalloc", "as": "k", "size": 100},
+            {"op": "kmem_cache_create", "name": "session", "size": 200, "align": 0},
+            {"op": "kmem_cache_alloc", "as": "o", "cache": "session"},
+            {"op": "vmalloc", "as": "v", "size": 20000},
+            {"op": "free_pages", "ptr": "p"},
+            {"op": "kfree", "ptr": "k"},
+            {"op": "kmem_cache_free", "ptr": "o"},
+            {"op": "vfree", "ptr": "v"},
+        ],
+    },
     "conditional": {
         "summary": "Only if nobody was here meanwhile",
         "value": {"version": 0, "commands": [{"op": "mmap", "as": "m", "length": 8192}, {"op": "vmstat"}]},

@@ -323,6 +323,13 @@ class PageAllocator:
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
+    def pages_by_zone(self) -> dict[str, list[Page]]:
+        """The blocks in use, by their zone's name."""
+        found: dict[str, list[Page]] = {zone.name: [] for zone in self.zones}
+        for pfn, page in self.mem_map.items():
+            found[self.page_zone(pfn).name].append(page)
+        return found
+
     def check(self) -> None:
         """Raises AssertionError for a count, a list or an owner that contradicts another; see page_alloc_check.py."""
         check_allocator(self)

@@ -311,6 +311,10 @@ def test_a_view_is_the_engines_dataclass(client: TestClient) -> None:
         ("proc/nothing", 404, "file"),
         ("proc/maps?pid=9", 404, "pid"),
         ("proc/maps?pid=x", 422, "pid"),
+        ("proc/pagemap?pid=9", 404, "pid"),
+        ("proc/pagemap?offset=4", 422, "offset"),
+        ("proc/kpageflags?length=9", 422, "length"),
+        ("proc/kpagecount?length=2000000", 422, "length"),
         ("trace?limit=0", 422, "limit"),
         ("trace?first=-1", 422, "first"),
     ],
@@ -325,6 +329,13 @@ def test_proc_is_text_as_the_machine_prints_it(client: TestClient) -> None:
     session = Session(PRESETS["16mb"])
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.text == session.machine.proc_file("maps")
+
+
+def test_a_file_of_numbers_is_bytes(client: TestClient) -> None:
+    url = f"{API}/machines/{made(client)}/proc/kpageflags"
+    answer = client.get(url, params={"offset": 0x1000, "length": 16})
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.content == Session(PRESETS["16mb"]).machine.proc_bytes("kpageflags", 0x1000, 16)
 
 
 def test_the_files_of_a_process_that_has_ended_are_gone(client: TestClient) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PAGE: Final = 4096
 REGION_PAGES: Final = 160
 BALLAST: Final = 12 << 20
-FILES: Final = ("/mnt/disk", "/tmp/memory")  # noqa: S108 - simulated
+FILES: Final = ("/mnt/disk", "/tmp/memory")
 KINDS: Final = ("private", "shared", "disk private", "disk shared", "memory private", "memory shared")
 MARGIN: Final = 2
 """Processes that there may be at once."""
@@ -91,7 +91,7 @@ class ContentIsNeverLost(RuleBasedStateMachine):
 
     def _map(self, kind: str) -> None:
         sharing: Literal["shared", "private"] = "shared" if "shared" in kind else "private"
-        number = next((n for n, path in enumerate(FILES) if kind.split()[0] in path), None)
+        number = next((n for n, path in enumerate(FILES) if kind.split(maxsplit=1)[0] in path), None)
         slot = kind.replace(" ", "_")
         outcome = self._ok(Mmap(as_=slot, length=REGION_PAGES * PAGE, prot="rw", flags=(sharing,), file=number))
         assert outcome.errno is None

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from engine.kernel.proc.base import proc_oom_score
 from engine.kernel.proc.buddyinfo import buddyinfo_text
+from engine.kernel.proc.iomem import iomem_text
 from engine.kernel.proc.meminfo import meminfo_text
 from engine.kernel.proc.pagetypeinfo import pagetypeinfo_text
 from engine.kernel.proc.slabinfo import slabinfo_text
 from engine.kernel.proc.smaps import smaps_rollup_text, smaps_text
 from engine.kernel.proc.status import status_text
+from engine.kernel.proc.swaps import swaps_text
 from engine.kernel.proc.task_mmu import maps_text
 from engine.kernel.proc.vmstat import vmstat_text
 from engine.kernel.proc.zoneinfo import zoneinfo_text
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     "buddyinfo",
+    "iomem",
     "maps",
     "meminfo",
     "oom_score",
@@ -29,6 +32,7 @@ NAMES = (
     "smaps",
     "smaps_rollup",
     "status",
+    "swaps",
     "vmstat",
     "zoneinfo",
 )
@@ -46,6 +50,10 @@ def proc_text(kernel: Kernel, name: str, task: Task) -> str:
             return slabinfo_text(kernel)
         case "zoneinfo":
             return zoneinfo_text(kernel)
+        case "iomem":
+            return iomem_text(kernel)
+        case "swaps":
+            return swaps_text(kernel)
         case "meminfo":
             return meminfo_text(kernel)
         case "vmstat":

@@ -63,7 +63,7 @@ NODE_STATS: Final = (
 def zoneinfo_text(kernel: Kernel) -> str:
     """All zones, the empty ones too, as zoneinfo_show_print() prints them; the node's counts stand in the first."""
     first = kernel.page_alloc.zones[0]
-    pages = _pages_by_zone(kernel)
+    pages = kernel.page_alloc.pages_by_zone()
     text = []
     for zone in kernel.page_alloc.pgdat.node_zones:
         text.append(f"Node 0, zone {zone.name:>8}\n")
@@ -95,14 +95,6 @@ def zone_stats(zone: Zone, pages: list[Page]) -> dict[str, int]:
     figures |= {f"nr_zone_{name}": count for name, count in zip(LRU_NAMES, on_lists, strict=True)}
     figures |= {"nr_zone_write_pending": pending, "nr_mlock": locked}
     return figures | {"nr_bounce": 0, "nr_zspages": 0, "nr_free_cma": 0}
-
-
-def _pages_by_zone(kernel: Kernel) -> dict[str, list[Page]]:
-    allocator = kernel.page_alloc
-    found: dict[str, list[Page]] = {zone.name: [] for zone in allocator.zones}
-    for pfn, page in allocator.mem_map.items():
-        found[allocator.page_zone(pfn).name].append(page)
-    return found
 
 
 def _figures(figures: dict[str, int]) -> str:
