@@ -39,6 +39,8 @@ class MachineConfig:
     disk_mb: int = 256
     seed: int = 0
     tlb_entries: int = 2048
+    tlb_hits: bool = False
+    """Count the TLB's hits, too: every access then goes through it, which takes the host some five times as long."""
     trace_capacity: int = 4096
     """Records that the causal trace keeps."""
     sysctls: tuple[tuple[str, int], ...] = ()

@@ -78,7 +78,7 @@ def _parts(item: Any) -> list[Any]:
     if isinstance(item, Allocations):
         return list(item.all())
     if isinstance(item, Tlb):
-        return [item.entries, item.misses, item.evictions, item.flushes]
+        return [item.entries, item.hits, item.misses, item.evictions, item.flushes]
     return [getattr(item, name) for name in _attributes(item) if name not in _HOST_ONLY]
 
 

@@ -77,15 +77,16 @@ class Machine:
             place = getattr(command, field)
             held = process.slots.get(place)
             address = process.resolve(place, field.rstrip("_")) if held is None else held
-        kernel = self.kernel
-        if kernel.current is not process.task:
+        kernel, trace = self.kernel, self.trace
+        before = trace.total
+        if kernel.current is process.task:
+            trace.begin(command)
+        else:
             refuse = REFUSALS.get(type(command))
             if refuse is not None:
                 refuse(self, command)
+            trace.begin(command)
             kernel.switch_to(process.task)
-        trace = self.trace
-        before = trace.total
-        trace.begin(command)
         try:
             outcome = operation(self, process, command, address)
             if kernel.work_pending:

@@ -68,7 +68,7 @@ class Stretch:
         self._clock_ns = machine.clock.ns
         self._errno = process.libc.errno
         self._kernel_entries = machine.kernel.entries
-        self._tlb = (dict(tlb.entries), tlb.misses, tlb.evictions, dict(tlb.flushes))
+        self._tlb = (dict(tlb.entries), tlb.hits, tlb.misses, tlb.evictions, dict(tlb.flushes))
         self._trace = machine.trace.mark()
         process.allocations.settle()
         self._allocations: Undo | None = None
@@ -115,7 +115,7 @@ class Stretch:
             content = memoryview(ram.writable(pfn)).cast("B")
             for at, piece in slices:
                 content[at : at + _SLICE] = piece
-        entries, tlb.misses, tlb.evictions, flushes = self._tlb
+        entries, tlb.hits, tlb.misses, tlb.evictions, flushes = self._tlb
         tlb.clear()
         tlb.entries.update(entries)
         tlb.flushes = dict(flushes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app.pages import formats, keys
 from app.pages.command_words import words_of_command
 from app.pages.sentence import Sentence
+from app.pages.sentences_faults import FAULTS
 from app.pages.sentences_kernel import KERNEL
 from app.pages.sentences_reclaim import RECLAIM
 from engine.events import libc, machine, memory, page_alloc, slab
@@ -139,7 +140,6 @@ _KIND: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     memory.PageTableFreed: lambda e: Sentence(
         f"The page table for the 4 MB at {_HEX(e.address)} is given back.", "free_pgd_range", (keys.frame(e.pfn),)
     ),
-    memory.TlbFlush: lambda e: Sentence(f"Translations are forgotten ({e.reason}).", "flush_tlb"),
     page_alloc.MmPageAlloc: _page_alloc,
     page_alloc.MmPageFree: lambda e: Sentence(
         f"{_frames(e.order).capitalize()} from {formats.pfn(e.pfn)} {'is' if e.order == 0 else 'are'} given back.",
@@ -169,6 +169,7 @@ _KIND: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     slab.SlabFreed: lambda e: Sentence(
         f"Cache {e.cache} gives back an empty slab.", "discard_slab", (keys.frame(e.pfn),)
     ),
+    **FAULTS,
     **RECLAIM,
     **KERNEL,
     libc.TcacheGet: lambda e: Sentence(f"The tcache has a chunk of {e.size} bytes: it is taken.", "tcache_get"),

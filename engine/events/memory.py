@@ -55,6 +55,37 @@ class PageTableFreed(NamedTuple):
 
 
 class TlbFlush(NamedTuple):
-    """tlb:tlb_flush — translations were forgotten; `reason` is a FlushReason."""
+    """tlb:tlb_flush — the CPU forgot so many translations; `reason` is a FlushReason, `address` that of its one page or -1."""
 
     reason: str
+    address: int
+    entries: int
+
+
+class ExpandStack(NamedTuple):
+    """sim:expand_stack — the stack that began at `start` begins at `address` now, because something there was touched."""
+
+    address: int
+    start: int
+
+
+class BadArea(NamedTuple):
+    """sim:bad_area — the fault at `address` is the program's mistake: `code` is si_code; the first region that ends above it
+    is [start, end) with `vm_flags`, all 0 where there is none."""
+
+    address: int
+    code: int
+    start: int
+    end: int
+    vm_flags: int
+
+
+class WpPageCopy(NamedTuple):
+    """sim:wp_page_copy — a write parted the page at `address` from frame `old`, which keeps `refcount` references and
+    `mapcount` mappings; its own frame is `new`."""
+
+    address: int
+    old: int
+    new: int
+    refcount: int
+    mapcount: int

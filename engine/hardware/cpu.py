@@ -48,9 +48,9 @@ class Cpu:
         "write_pages",
     )
 
-    def __init__(self, ram: Ram, clock: Clock, tlb_entries: int) -> None:
+    def __init__(self, ram: Ram, clock: Clock, tlb_entries: int, *, tlb_hits: bool = False) -> None:
         self.ram = ram
-        self.tlb = Tlb(tlb_entries)
+        self.tlb = Tlb(tlb_entries, counts_hits=tlb_hits)
         self.mmu = Mmu(ram, self.tlb, clock)
         self.read_pages = self.tlb.read_pages
         self.write_pages = self.tlb.write_pages
@@ -91,10 +91,12 @@ class Cpu:
         self.tlb.count_flush(reason)
         self.tlb.clear()
 
-    def invlpg(self, linear: int) -> None:
-        """Forgets the translation of one page."""
-        if self.tlb.drop(linear >> FRAME_SHIFT):
+    def invlpg(self, linear: int) -> bool:
+        """Forgets the translation of one page; whether there was one."""
+        dropped = self.tlb.drop(linear >> FRAME_SHIFT)
+        if dropped:
             self.tlb.count_flush(FlushReason.PAGE)
+        return dropped
 
     # --- accesses ----------------------------------------------------------------------------------------------------
 

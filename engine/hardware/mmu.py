@@ -51,6 +51,7 @@ class Mmu:
         vpn = linear >> FRAME_SHIFT
         entry = self.tlb.entries.get(vpn)
         if entry is not None and entry & PTE_USER and (not write or entry & (PTE_RW | PTE_DIRTY) == PTE_RW | PTE_DIRTY):
+            self.tlb.hits += self.tlb.counts_hits
             return entry >> FRAME_SHIFT
         return self._walk(linear, write)
 

@@ -25,18 +25,40 @@ class FlushReason(StrEnum):
     """The data segment was loaded anew: what the fast path keeps no longer holds."""
 
 
+class NoPages(dict[int, "array[int]"]):
+    """A fast path that keeps nothing: every access goes through the TLB itself, and is counted there."""
+
+    def __setitem__(self, vpn: int, frame: array[int]) -> None:
+        """Nothing is kept."""
+
+
 class Tlb:
-    """At most `capacity` translations, with the figures that a learner asks for."""
+    """At most `capacity` translations, with the figures that a learner asks for.
 
-    __slots__ = ("capacity", "entries", "evictions", "flushes", "misses", "read_pages", "write_pages")
+    Hits are counted only by a TLB made with `counts_hits`: then there is no fast path, and an access costs the host more.
+    """
 
-    def __init__(self, capacity: int) -> None:
+    __slots__ = (
+        "capacity",
+        "counts_hits",
+        "entries",
+        "evictions",
+        "flushes",
+        "hits",
+        "misses",
+        "read_pages",
+        "write_pages",
+    )
+
+    def __init__(self, capacity: int, *, counts_hits: bool = False) -> None:
         self.capacity = capacity
+        self.counts_hits = counts_hits
         self.entries: dict[int, int] = {}
         """Virtual page number -> the page-table word that was walked to (for a 4 MB page, the 4 KB part of it)."""
-        self.read_pages: dict[int, array[int]] = {}
-        self.write_pages: dict[int, array[int]] = {}
+        self.read_pages: dict[int, array[int]] = NoPages() if counts_hits else {}
+        self.write_pages: dict[int, array[int]] = NoPages() if counts_hits else {}
         """The frames behind entries that may be read, or written, right now: the fast path (see `cpu.py`)."""
+        self.hits = 0
         self.misses = 0
         self.evictions = 0
         self.flushes: dict[FlushReason, int] = {}

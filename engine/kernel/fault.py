@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from engine.events.memory import PageFaultUser
+from engine.events.memory import BadArea, PageFaultUser
 from engine.hardware.faults import FAULT_PRESENT, FAULT_WRITE, GeneralProtection, PageFault
 from engine.kernel.mm_fault import VmFault
 from engine.kernel.mm_types import TASK_SIZE, VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_WRITE, VmArea
@@ -60,14 +60,14 @@ class Fault:
     def _do_user_addr_fault(self, address: int, error_code: int) -> int:
         kernel = self.kernel
         if address >= TASK_SIZE:
-            raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_MAPERR, address)
+            raise self._bad_area(address, SegvCode.SEGV_MAPERR, None)
         vma = kernel.current.mm.find_vma(address)
         if vma is None:
-            raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_MAPERR, address)
+            raise self._bad_area(address, SegvCode.SEGV_MAPERR, None)
         if vma.vm_start > address and not (vma.vm_flags & VM_GROWSDOWN and kernel.stack.expand_stack(vma, address)):
-            raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_MAPERR, address)
+            raise self._bad_area(address, SegvCode.SEGV_MAPERR, vma)
         if access_error(error_code, vma):
-            raise Killed(SignalNumber.SIGSEGV, SegvCode.SEGV_ACCERR, address)
+            raise self._bad_area(address, SegvCode.SEGV_ACCERR, vma)
         while True:
             kernel.vmstat.pgfault += 1
             result = kernel.mm_fault.handle_mm_fault(vma, address, bool(error_code & FAULT_WRITE))
@@ -78,6 +78,12 @@ class Fault:
         if result & VmFault.SIGBUS:
             raise Killed(SignalNumber.SIGBUS, SegvCode.BUS_ADRERR, address)
         return result
+
+    def _bad_area(self, address: int, code: SegvCode, vma: VmArea | None) -> Killed:
+        """bad_area(): what the program dies of; `vma` is the first region that ends above the address."""
+        region = (0, 0, 0) if vma is None else (vma.vm_start, vma.vm_end, vma.vm_flags)
+        self.kernel.trace.emit(BadArea(address, code, *region))
+        return Killed(SignalNumber.SIGSEGV, code, address)
 
 
 def access_error(error_code: int, vma: VmArea) -> bool:

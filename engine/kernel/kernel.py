@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.clock import COSTS, Clock
+from engine.events.memory import TlbFlush
 from engine.hardware.cpu import Cpu
 from engine.hardware.paging import PTE_ACCESSED, PTE_DIRTY, PTE_GLOBAL, PTE_PRESENT, PTE_PSE, PTE_RW
 from engine.hardware.ram import FRAME_SHIFT, Ram
 from engine.hardware.segmentation import DESCRIPTOR_SIZE, Descriptor, encode
+from engine.hardware.tlb import FlushReason
 from engine.kernel.advice import Advice
 from engine.kernel.binfmt_elf import BinfmtElf
 from engine.kernel.boot import BootMemory, boot_memory
@@ -85,7 +87,7 @@ class Kernel:
         self.trace = trace
         self.boot: BootMemory = boot_memory(config.ram_mb, config.firmware_pages)
         self.ram = Ram(self.boot.frames)
-        self.cpu = Cpu(self.ram, clock, config.tlb_entries)
+        self.cpu = Cpu(self.ram, clock, config.tlb_entries, tlb_hits=config.tlb_hits)
         self.vmstat = Vmstat()
         self.log = Printk(clock)
         self.sysctl = Sysctl(self)
@@ -188,11 +190,27 @@ class Kernel:
             return
         self.current = task
         self.clock.ns += COSTS.context_switch
-        self.cpu.load_cr3(task.mm.pgd << FRAME_SHIFT)
+        self._load_cr3(task.mm.pgd)
 
     def leave_address_space(self) -> None:
         """The running process is going: the CPU falls back on the kernel's own page directory."""
-        self.cpu.load_cr3(self.swapper_pg_dir << FRAME_SHIFT)
+        self._load_cr3(self.swapper_pg_dir)
+
+    def _load_cr3(self, pgd: int) -> None:
+        entries = len(self.cpu.tlb.entries)
+        self.cpu.load_cr3(pgd << FRAME_SHIFT)
+        self.tell_of_flush(FlushReason.CR3, entries)
+
+    def flush_tlb(self, reason: FlushReason) -> None:
+        """flush_tlb_local(): the CPU forgets every translation."""
+        entries = len(self.cpu.tlb.entries)
+        self.cpu.flush_tlb(reason)
+        self.tell_of_flush(reason, entries)
+
+    def tell_of_flush(self, reason: FlushReason, entries: int) -> None:
+        """Records that the CPU forgot so many translations, unless there were none."""
+        if entries and self.trace.on:
+            self.trace.emit(TlbFlush(reason, -1, entries))
 
     def return_to_user(self) -> None:
         """exit_to_user_mode_loop(): the running process leaves the kernel. Raises Killed where it was killed meanwhile."""

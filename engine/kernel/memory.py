@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.clock import COSTS
-from engine.events.memory import PageTableAllocated, PageTableFreed
+from engine.events.memory import PageTableAllocated, PageTableFreed, TlbFlush
 from engine.hardware.paging import PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_RW
 from engine.hardware.tlb import FlushReason
 from engine.kernel.gfp import GFP_KERNEL
@@ -91,13 +91,14 @@ class Memory:
 
     def flush_tlb_page(self, mm: Mm, address: int) -> None:
         """flush_tlb_page(): only the running address space can have translations."""
-        if self.kernel.current.mm is mm:
-            self.kernel.cpu.invlpg(address)
+        kernel = self.kernel
+        if kernel.current.mm is mm and kernel.cpu.invlpg(address) and kernel.trace.on:
+            kernel.trace.emit(TlbFlush(FlushReason.PAGE, address, 1))
 
     def flush_tlb_mm(self, mm: Mm) -> None:
         """flush_tlb_mm(): after a change to many entries."""
         if self.kernel.current.mm is mm:
-            self.kernel.cpu.flush_tlb(FlushReason.ALL)
+            self.kernel.flush_tlb(FlushReason.ALL)
 
     def present_tables(self, mm: Mm, start: int, end: int) -> Iterator[tuple[int, int, array[int], int, int]]:
         """(address, table pfn, its words, first index, last index + 1) of each table that is there for [start, end)."""

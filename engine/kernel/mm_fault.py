@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.clock import COSTS
-from engine.events.memory import FaultDone
+from engine.events.memory import FaultDone, WpPageCopy
 from engine.hardware.paging import PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_RW
 from engine.kernel.gfp import GFP_HIGHUSER_MOVABLE
 from engine.kernel.mm_types import (
@@ -187,6 +187,8 @@ class MmFault:
             if old.flags & PG_SWAPCACHE and old.mapcount == 0:
                 kernel.swapfile.folio_free_swap(old)
             kernel.swap.put_page(old)
+            if kernel.trace.on:
+                kernel.trace.emit(WpPageCopy(address, old.pfn, page.pfn, old.refcount, old.mapcount))
         return self._done(address, "wp_page_copy", page.pfn)
 
     def _alloc_beside(self, vma: VmArea, held: Page | None) -> Page | None:

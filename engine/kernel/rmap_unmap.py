@@ -154,4 +154,4 @@ class RmapUnmap:
         """try_to_unmap_flush(): the TLB forgets what was unmapped."""
         if self.unflushed:
             self.unflushed = False
-            self.kernel.cpu.flush_tlb(FlushReason.ALL)
+            self.kernel.flush_tlb(FlushReason.ALL)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.events.memory import ExpandStack
 from engine.kernel.accounting import may_expand_vm, vm_stat_account
 from engine.kernel.errno import Errno
 from engine.kernel.mm_types import PAGE_MASK, PAGE_SHIFT, VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_LOCKED, Mm, VmArea
@@ -41,6 +42,7 @@ class Stack:
         vm_stat_account(mm, vma.vm_flags, pages)
         if vma.vm_flags & VM_LOCKED:
             mm.locked_vm += pages
+        kernel.trace.emit(ExpandStack(address, vma.vm_start))
         set_start(vma, address)
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from engine.hardware.tlb import FlushReason
 from engine.kernel.errno import Errno
 from engine.kernel.fs import File, FileSystem, Letters
 from engine.kernel.task import Resource
@@ -117,5 +118,7 @@ def refuse_wait(machine: Machine, command: Wait) -> Ended:
 
 def set_paging(machine: Machine, process: Process, command: SetPaging, address: int) -> Outcome:
     """Switches CR0.PG."""
+    entries = len(machine.cpu.tlb.entries)
     machine.cpu.set_paging(command.on)
+    machine.kernel.tell_of_flush(FlushReason.ALL, entries)
     return Outcome("paging", process.pid, int(command.on))

@@ -9,7 +9,7 @@ from engine.commands import Free, Malloc, Read, Write
 from engine.config import PRESETS
 from engine.events.libc import MmapChunk, SbrkMore, Sysmalloc, TopSplit
 from engine.events.machine import CommandPerformed
-from engine.events.memory import FaultDone, PageFaultUser, PageTableAllocated, SystemCall, SystemCallReturn
+from engine.events.memory import FaultDone, PageFaultUser, PageTableAllocated, SystemCall, SystemCallReturn, TlbFlush
 from engine.events.page_alloc import MmPageAlloc, MmPageFree
 from engine.events.slab import KmemCacheAlloc, KmemCacheFree, SlabAllocated
 from engine.image import LIBC_PATH
@@ -37,6 +37,8 @@ def detail(event: Event) -> str:
             return f"{address:#010x} error {error_code}"
         case FaultDone(branch=branch):
             return branch
+        case TlbFlush(reason=reason):
+            return reason
         case SystemCall(number, arguments):
             return f"{SYSTEM_CALL_NAMES[number]}({', '.join(f'{argument:#x}' for argument in arguments)})"
         case SystemCallReturn(result=value) | Sysmalloc(size=value):
@@ -101,6 +103,7 @@ def test_the_first_malloc_goes_from_glibc_to_the_page_frames() -> None:
           raw_syscalls:sys_exit 0x804e000
         exceptions:page_fault_user 0xb7fbc49c error 7
           kmem:mm_page_alloc order 0
+          tlb:tlb_flush invlpg
           sim:handle_mm_fault wp_page_copy
         raw_syscalls:sys_enter brk(0x806f000)
           kmem:kmem_cache_alloc vm_area_struct
@@ -164,6 +167,7 @@ def test_a_read_maps_the_zero_page_and_a_write_after_it_copies_nothing_but_zeros
         """
         exceptions:page_fault_user 0x080501a0 error 7
           kmem:mm_page_alloc order 0
+          tlb:tlb_flush invlpg
           sim:handle_mm_fault wp_page_copy
         """
     )
@@ -192,6 +196,7 @@ def test_a_large_block_is_mapped_written_and_given_back_by_three_system_calls_an
         sim:munmap_chunk
         raw_syscalls:sys_enter munmap(0xb7d6a000, 0x31000)
           kmem:mm_page_free order 0
+          tlb:tlb_flush all
           kmem:kmem_cache_free anon_vma_chain
           kmem:kmem_cache_free anon_vma
           kmem:kmem_cache_free vm_area_struct
