@@ -10,7 +10,7 @@ from app.replay import replay_user
 from tests.oracle_corpus import machine_of, program_names, recording
 from tests.oracle_rows import comparable_rows, first_difference
 
-GROUPS: Final = ("fault", "heap", "misuse", "traces", "vm")
+GROUPS: Final = ("fault", "heap", "misuse", "mixed", "traces", "vm")
 
 
 @pytest.mark.parametrize(("group", "name"), [(group, name) for group in GROUPS for name in program_names(group)])
