@@ -82,7 +82,7 @@ def _fill_cache(kernel: Kernel, path: str, fs: FileSystem, pages: int) -> list[P
     """A file of zeros, all of it in the page cache; what is on the disk is clean there."""
     if not pages:
         return []
-    inode = Inode(path, fs, pages << PAGE_SHIFT, Zeros(), resident=False, ino=len(kernel.inodes) + 1)
+    inode = Inode(path, fs, pages << PAGE_SHIFT, Zeros(), resident=True, ino=len(kernel.inodes) + 1)
     kernel.inodes[path] = inode
     made = []
     for index in range(pages):

@@ -232,10 +232,14 @@ class Filemap:
         return inode
 
     def write_file(self, inode: Inode, content: FileContent, size: int) -> None:
-        """generic_perform_write(): write() from the file's start: every page goes into the cache and is dirty there."""
+        """generic_perform_write(): write() from the file's start: every page goes into the cache and is dirty there.
+
+        A file for which there is no room ends where its file system is full.
+        """
         kernel = self.kernel
-        inode.i_size = max(inode.i_size, size)
-        for index in range(size + PAGE_SIZE - 1 >> PAGE_SHIFT):
+        pages = min(size + PAGE_SIZE - 1 >> PAGE_SHIFT, self._room(inode))
+        inode.i_size = max(inode.i_size, min(size, pages << PAGE_SHIFT))
+        for index in range(pages):
             page = self._write_begin(inode, index)
             if page is None:
                 return
@@ -247,6 +251,14 @@ class Filemap:
                 kernel.page_writeback.balance_dirty_pages()
             if kernel.work_pending:
                 kernel.kswapd.return_to_user()
+
+    def _room(self, inode: Inode) -> int:
+        """Pages that the file may have until its file system is full (ENOSPC): the disk, or half of RAM for /tmp."""
+        others = (other for other in self.kernel.inodes.values() if other.fs is inode.fs and other is not inode)
+        used = sum(other.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT for other in others if not other.resident)
+        if inode.fs is FileSystem.EXT4:
+            return max(self.kernel.page_writeback.capacity - used, 0)
+        return max(self.kernel.shmem.max_blocks - used, 0)
 
     def _write_begin(self, inode: Inode, index: int) -> Page | None:
         """The page that is to be overwritten, from the cache or fresh. None when the process is killed for want of memory."""

@@ -113,7 +113,7 @@ class Kernel:
         self.swapfile = Swapfile(self, config.swap_mb << 20 >> FRAME_SHIFT)
         self.swap_state = SwapState(self)
         self.page_io = PageIo(self)
-        self.page_writeback = PageWriteback(self)
+        self.page_writeback = PageWriteback(self, config.disk_mb)
         self.readahead = Readahead(self)
         self.filemap = Filemap(self)
         self.shmem = Shmem(self)

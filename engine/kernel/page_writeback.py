@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 MAX_WRITEBACK_PAGES: Final = 1024
 """Pages that the flusher writes before it looks around again."""
+_GROUP_KB: Final = 8192
+_DESCRIPTORS_KB: Final = 258
+_RESERVED_KB: Final = 4096
+_LOST_FOUND_KB: Final = 12
+_PAGES_A_TREE: Final = 20_000
+_JOURNALS: Final = ((512 << 10, 16 << 10), (256 << 10, 8 << 10), (32 << 10, 4 << 10), (2 << 10, 1 << 10))
+"""ext2fs_default_journal_size(): (from so many KB on, KB of journal), largest first."""
 _INODE_SHIFT: Final = 20
 """Pages of one file on the disk: 4 GB."""
 
@@ -31,13 +38,41 @@ def disk_block(inode: Inode, index: int) -> int:
     return inode.i_ino << _INODE_SHIFT | index
 
 
+def ext4_capacity(disk_mb: int) -> int:
+    """Pages of files that fit on a disk of so many MB, as mkfs.ext4 lays it out below 512 MB: blocks of 1 KB.
+
+    The rest is inode tables (a sixteenth), the journal, what is kept back for delayed allocation (a fiftieth), descriptors
+    and bitmaps of each group of 8 MB, and the trees that tell where files lie.
+    """
+    total = disk_mb << 10
+    groups = -(-total // _GROUP_KB)
+    backups = sum(1 for group in range(groups) if _has_backup(group))
+    journal = next((size for least, size in _JOURNALS if total >= least), 0)
+    used = total // 16 + journal + min(total // 50, _RESERVED_KB) + backups * _DESCRIPTORS_KB + 2 * groups + _LOST_FOUND_KB
+    pages = max(total - used, 0) // KB_A_PAGE
+    return pages - -(-pages // _PAGES_A_TREE)
+
+
+def _has_backup(group: int) -> bool:
+    """sparse_super: groups 0, 1, and the powers of 3, 5 and 7 have a copy of the superblock and the descriptors."""
+    for base in (3, 5, 7):
+        power = 1
+        while power < group:
+            power *= base
+        if power == group:
+            return True
+    return group == 0
+
+
 class PageWriteback:
     """The dirty pages of all files on the disk, and the disk itself."""
 
-    __slots__ = ("dirty", "disk", "kernel")
+    __slots__ = ("capacity", "dirty", "disk", "kernel")
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, disk_mb: int) -> None:
         self.kernel = kernel
+        self.capacity = ext4_capacity(disk_mb)
+        """Pages that all files on the disk may have together."""
         self.disk = Disk("vdb")
         self.dirty: dict[int, Page] = {}
         """By frame, in the order in which they became dirty."""

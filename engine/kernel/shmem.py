@@ -25,11 +25,13 @@ SHARED_ANONYMOUS_NAME: Final = "/dev/zero (deleted)"
 class Shmem:
     """The unnamed files behind shared anonymous mappings, and the way of all tmpfs pages to swap and back."""
 
-    __slots__ = ("_made", "kernel")
+    __slots__ = ("_made", "kernel", "max_blocks")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self._made = 0
+        self.max_blocks = sum(zone.managed_pages for zone in kernel.boot.zones) // 2
+        """shmem_default_max_blocks(): pages that the files under /tmp may have together: half of RAM."""
 
     def zero_setup(self, mm: Mm, length: int, vm_flags: int) -> File:
         """shmem_zero_setup(): an empty file of `length` bytes, for mmap(MAP_SHARED | MAP_ANONYMOUS).

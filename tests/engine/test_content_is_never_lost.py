@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 PAGE: Final = 4096
 REGION_PAGES: Final = 160
 BALLAST: Final = 12 << 20
+LOCKED_PAGES: Final = 20
 FILES: Final = ("/mnt/disk", "/tmp/memory")
 KINDS: Final = ("private", "shared", "disk private", "disk shared", "memory private", "memory shared")
-MARGIN: Final = 2
-"""Processes that there may be at once."""
+CHILDREN: Final = 2
 
 Content = dict[int, int]
 """Page -> its first byte, where it is not what it was at first."""
@@ -130,7 +130,7 @@ class ContentIsNeverLost(RuleBasedStateMachine):
         assert self._ok(CheckTouch(ptr="ballast", length=BALLAST, value=value)).bad == 0
         self._ok(Munmap(ptr="ballast", length=BALLAST))
 
-    @precondition(lambda self: len(self.processes) <= MARGIN)
+    @precondition(lambda self: len(self.processes) <= CHILDREN)
     @rule()
     def fork(self) -> None:
         self.children += 1
@@ -162,8 +162,12 @@ class ContentIsNeverLost(RuleBasedStateMachine):
 
     @rule(data=st.data(), first=pages)
     def lock(self, data: st.DataObject, first: int) -> None:
+        """mlock() makes the pages of a private region as if they were written: they are the process's own from then on."""
         region = self.processes[0][data.draw(st.sampled_from(sorted(self.processes[0])))]
-        self._ok(Mlock(ptr=self._place(region, first), length=min(20, REGION_PAGES - first) * PAGE))
+        last = min(first + LOCKED_PAGES, REGION_PAGES)
+        self._ok(Mlock(ptr=self._place(region, first), length=(last - first) * PAGE))
+        if region.private:
+            region.own.update({page: region.expected(page) for page in range(first, last)})
 
     @rule(which=st.integers(1, 3))
     def drop_caches(self, which: int) -> None:
