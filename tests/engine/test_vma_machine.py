@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from engine.outcome import Outcome
 
 PAGE: Final = 4096
+CHECK_EVERY: Final = 8
+"""The whole machine is looked at after so many commands: that costs more than all of them."""
 ARENA: Final = 0x40000000
 """Where the program maps and unmaps: far from its image."""
 ARENA_PAGES: Final = 16
@@ -177,9 +179,11 @@ class Regions(RuleBasedStateMachine):
 
     @invariant()
     def the_machine_adds_up(self) -> None:
-        self.machine.check()
+        if self.machine.version % CHECK_EVERY == 0:
+            self.machine.check()
 
     def teardown(self) -> None:
+        self.machine.check()
         for page, byte in self.bytes.items():
             if self.mapped[page] != "---p":
                 assert self.machine.perform(Read(ptr=page)).val == byte
@@ -233,4 +237,4 @@ class Regions(RuleBasedStateMachine):
 
 
 TestRegions = Regions.TestCase
-TestRegions.settings = settings(max_examples=40, stateful_step_count=50)
+TestRegions.settings = settings(max_examples=30, stateful_step_count=50)
