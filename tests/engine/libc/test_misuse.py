@@ -180,7 +180,7 @@ def test_a_chunk_that_claims_a_foreign_arena_is_looked_up_in_the_megabyte_around
 
 
 def test_a_fake_chunk_of_a_foreign_arena_is_not_given_out() -> None:
-    program = Program(*TWO_FAST, "mmap fake 4096 rw private,fixed - 0 0x40000000", "write32 fake+12 0x25")
+    program = Program(*TWO_FAST, "mmap fake 4096 rw private,fixed anon 0 0x40000000", "write32 fake+12 0x25")
     program.do(f"write32 g {program.link('g', program['fake'] + 8):#x}")
     program.do("calloc c 1 24")
     assertion = "!mem || chunk_is_mmapped (mem2chunk (mem)) || av == arena_for_chunk (mem2chunk (mem))"

@@ -70,7 +70,7 @@ def test_behind_a_foreign_sbrk_malloc_can_trim_away_what_it_has_just_got() -> No
 
 
 def test_a_heap_that_meets_a_mapping_goes_on_in_a_mapping_of_a_whole_megabyte() -> None:
-    program = Program("malloc a 100000", f"mmap wall 4096 rw private,fixed - 0 {HEAP + 0x22000:#x}")
+    program = Program("malloc a 100000", f"mmap wall 4096 rw private,fixed anon 0 {HEAP + 0x22000:#x}")
     old_top = program["a"] - 8 + 0x186B0
     assert program.libc_events("malloc b 100000") == [Sysmalloc(0x186B0), BinPut(1, old_top, 0x97A0)]
     assert program["b"] == 0xB7C9B010
