@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _PARAMETER_NAMES: Final = {number: name for name, number in PARAMETERS.items()}
 _MINIMUM_SHORTENED: Final = 4096
 _NO_FLAGS: Final = "none"
+_PLACES: Final = ("ptr", "address")
 
 
 def words_of_command(command: Command) -> str:
@@ -69,7 +70,7 @@ def _plain(command: Command) -> str:
         if found.name == grammar.SLOT:
             slot = f"{value} = "
             continue
-        pending.append(_size(value) if name in SIZES and isinstance(value, int) else _word(value))
+        pending.append(_operand(name, value))
         if not grammar.optional(found) or value != found.default:
             words += pending
             pending = []
@@ -89,6 +90,14 @@ def _mmap(command: Mmap) -> str:
 
 def _size(value: int) -> str:
     return size_words(value) if abs(value) >= _MINIMUM_SHORTENED and value % _MINIMUM_SHORTENED == 0 else str(value)
+
+
+def _operand(name: str, value: object) -> str:
+    if isinstance(value, int) and name in SIZES:
+        return _size(value)
+    if isinstance(value, int) and name in _PLACES:
+        return _place(value)
+    return _word(value)
 
 
 def _place(value: int | str) -> str:

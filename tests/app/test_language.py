@@ -223,7 +223,7 @@ def _as_text(command: Command) -> Command:
     }
     for name in ("ptr", "address", "hint"):
         if isinstance(values.get(name), int) and (name != "hint" or values[name]):
-            values[name] = f"{values[name]:#010x}" if name == "hint" else str(values[name])
+            values[name] = f"{values[name]:#010x}"
     return type(command)(**values)
 
 
