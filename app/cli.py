@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,9 @@ from rich.console import Console
 
 from app.language import is_corpus, read_program
 from app.programs import ProgramError
+from app.rep_traces import SUFFIX as REP_SUFFIX, perform_rep
 from app.replay import MACHINES, replay as replay_groups
-from app.run import perform_program, print_steps
+from app.run import Step, perform_program, print_steps
 from app.session_text import machine_of_words
 from engine.config import PRESETS, ConfigError
 
@@ -41,12 +43,17 @@ def serve(
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="A program, .pw or in the corpus's .t language; - reads standard input.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A program, .pw or in the corpus's .t language, or a malloc-lab trace, .rep; - reads standard input."
+        ),
+    ],
     preset: Annotated[str | None, typer.Option(help=f"The machine: {', '.join(PRESETS)}; 64mb unless told.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object an operation.")] = False,
     trace: Annotated[bool, typer.Option(help="Show what each operation caused.")] = False,
 ) -> None:
-    """Performs a program and prints what happened."""
+    """Performs a program and prints what happened; of a malloc-lab trace also how well the heap was used."""
     if preset is not None and preset not in PRESETS:
         _fail(f"--preset is {preset!r}; it can be {', '.join(PRESETS)}")
     try:
@@ -55,10 +62,7 @@ def run(
         _fail(f"{file}: {error}")
     console = Console(highlight=False, soft_wrap=True)
     try:
-        program = read_program(text, corpus=_CORPUS.get(file.suffix))
-        config = PRESETS[preset] if preset else machine_of_words(program.directive("machine"))
-        corpus = _CORPUS.get(file.suffix, is_corpus(text.splitlines()))
-        steps = perform_program(config, text, corpus=corpus)
+        steps = _steps(file.suffix, text, preset)
         if as_json:
             for step in steps:
                 for row in step.rows:
@@ -67,6 +71,15 @@ def run(
             print_steps(console, steps, trace=trace)
     except (ProgramError, ConfigError) as error:
         _fail(f"{file}: {error}")
+
+
+def _steps(suffix: str, text: str, preset: str | None) -> Iterator[Step]:
+    """The program performed, in the language that the file's name or its text tells. Raises ProgramError, ConfigError."""
+    if suffix == REP_SUFFIX:
+        return perform_rep(PRESETS[preset] if preset else machine_of_words(""), text)
+    program = read_program(text, corpus=_CORPUS.get(suffix))
+    config = PRESETS[preset] if preset else machine_of_words(program.directive("machine"))
+    return perform_program(config, text, corpus=_CORPUS.get(suffix, is_corpus(text.splitlines())))
 
 
 @app.command()

@@ -29,6 +29,8 @@ class Step(NamedTuple):
     rows: list[Row]
     records: list[Record]
     time_ns: int
+    told: str = ""
+    """For people, where there is no line."""
 
 
 def perform_program(config: MachineConfig, text: str, *, corpus: bool = True) -> Iterator[Step]:
@@ -40,12 +42,12 @@ def perform_program(config: MachineConfig, text: str, *, corpus: bool = True) ->
     machine = Machine(replace(config, null_slots=True) if corpus else config)
     for line in lines:
         first = machine.trace.total
-        outcome = _perform(machine, line)
+        outcome = perform_line(machine, line)
         yield Step(line, rows_of(line, outcome), list(machine.trace.records(first)), machine.time_ns)
         if outcome.ended is not None and not outcome.pid and line.word != "wait":
-            yield Step(None, [{"end": status_of(outcome)}], [], machine.time_ns)
+            yield ended(machine, status_of(outcome))
             return
-    yield Step(None, [{"end": 0}], [], machine.time_ns)
+    yield ended(machine, 0)
 
 
 def _lines(text: str) -> list[ProgramLine]:
@@ -56,7 +58,13 @@ def _lines(text: str) -> list[ProgramLine]:
     return [ProgramLine(line.index, line.command.op, line.text, line.command) for line in program.lines]
 
 
-def _perform(machine: Machine, line: ProgramLine) -> Outcome:
+def ended(machine: Machine, status: int) -> Step:
+    """The last step of a program: its exit status, as a shell sees it."""
+    return Step(None, [{"end": status}], [], machine.time_ns, f"exit status {status}")
+
+
+def perform_line(machine: Machine, line: ProgramLine) -> Outcome:
+    """Performs one operation. Raises ProgramError naming its line where it cannot be."""
     try:
         return machine.perform(line.command)
     except CommandError as error:
@@ -69,7 +77,7 @@ def print_steps(console: Console, steps: Iterator[Step], *, trace: bool) -> None
     for step in steps:
         for row in step.rows:
             if step.line is None:
-                console.print(f"[dim]exit status {row['end']}[/dim]")
+                console.print(f"[dim]{step.told}[/dim]")
             else:
                 took = step.time_ns - before
                 console.print(f"{step.line.text:<32} {_told(row)}  [dim]{took} ns[/dim]", markup=True)

@@ -148,6 +148,15 @@ def arena(machine: Machine, pid: int = 0) -> ArenaView | None:
     )
 
 
+def footprint(machine: Machine, pid: int = 0) -> int:
+    """Bytes that process `pid`'s allocator has from the kernel: heap and mapped chunks. KeyError: no such pid."""
+    words = libc_words(machine, pid)
+    if words is None:
+        return 0
+    mp = machine.config.image.base_of(LIBC_PATH) + MP_OFFSET
+    return words.system_mem + _word(words, mp + MMAPPED_MEM)
+
+
 def _word(words: LibcWords, address: int) -> int:
     return words.probe.word(address) or 0
 
