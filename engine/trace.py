@@ -167,20 +167,22 @@ class Trace:
         self._ring = deque(maxlen=capacity)
 
     def records(self, first: int = 0) -> Iterator[Record]:
-        """The records from seq `first` on that the ring still holds, oldest first."""
-        ends = self._ends()
-        base = self.total - len(self._ring)
-        for seq, (ns, cause, event) in enumerate(self._ring, base):
-            if seq < first or isinstance(event, _Closed):
+        """The records from seq `first` on that the ring still holds, oldest first. The cost is that of these alone."""
+        wanted = list(islice(reversed(self._ring), max(0, self.total - first)))
+        wanted.reverse()
+        base = self.total - len(wanted)
+        ends = self._ends(wanted, base)
+        for seq, (ns, cause, event) in enumerate(wanted, base):
+            if isinstance(event, _Closed):
                 continue
             told = event if isinstance(event, tuple) else CommandPerformed(event)
             yield Record(seq, ns, cause, told, ends.get(seq, ns))
 
-    def _ends(self) -> dict[int, int]:
-        """When each record that took time ended: where it was closed, or for a command where the next one began."""
+    def _ends(self, wanted: list[tuple[int, int, Event | _Closed | Command]], base: int) -> dict[int, int]:
+        """When each record from `base` on that took time ended: where it was closed; a command where the next one began."""
         ends: dict[int, int] = {}
         command = NO_CAUSE
-        for seq, (ns, cause, event) in enumerate(self._ring, self.total - len(self._ring)):
+        for seq, (ns, cause, event) in enumerate(wanted, base):
             if isinstance(event, _Closed):
                 ends[cause] = ns
             elif not isinstance(event, tuple):
