@@ -156,7 +156,7 @@ class Kswapd:
             self._work = None
             self._slept_at = clock.ns
         kernel.page_io.unplug()
-        self._cause, trace.cause = trace.cause, outer
+        self._cause, trace.cause = trace.cause if self._work is not None else NO_CAUSE, outer
         kernel.page_alloc.pf_memalloc = was_memalloc
         self._vruntime += clock.ns - began
         self._since = clock.ns

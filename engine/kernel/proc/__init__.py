@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NAMES = (
     "buddyinfo",
     "iomem",
+    "kmsg",
     "maps",
     "meminfo",
     "oom_score",
@@ -52,6 +53,8 @@ def proc_text(kernel: Kernel, name: str, task: Task) -> str:
             return zoneinfo_text(kernel)
         case "iomem":
             return iomem_text(kernel)
+        case "kmsg":
+            return kernel.log.text()
         case "swaps":
             return swaps_text(kernel)
         case "meminfo":
