@@ -50,7 +50,7 @@ def choose(session: Session, machine_id: str, wanted: Wanted, pid: int, per_cell
     explicit = address is not None
     if address is None:
         address = _subject(session, pid)
-    at = views.at(machine, address, pid)
+    at = views.at_address(machine, address, pid)
     return Chosen(machine_id, pid, at, frame or at.frame, per_cell, explicit=explicit or frame is not None), error
 
 

@@ -10,21 +10,26 @@ from typing import Any, Final
 
 from engine.views.address_space import address_space
 from engine.views.arena import arena
-from engine.views.at import at
+from engine.views.at import at, at_address, at_file_page, at_frame, at_swap_slot
 from engine.views.bins import bins
 from engine.views.buddy import buddy
 from engine.views.changes import changes
 from engine.views.chunk import chunk
 from engine.views.damage import damage
+from engine.views.fault_decisions import fault_decisions
+from engine.views.file_page import file_page
 from engine.views.frame import frame
 from engine.views.heap import heap
 from engine.views.leaks import leaks
 from engine.views.ledger import ledger
 from engine.views.machine import machine
+from engine.views.page_sharing import page_sharing
 from engine.views.page_walk import page_walk
 from engine.views.physical_memory import physical_memory
 from engine.views.processes import processes
 from engine.views.reclaim import reclaim
+from engine.views.region_memory import region_memory
+from engine.views.swap_slot import swap_slot
 from engine.views.tlb import tlb
 from engine.views.trace_tree import trace_tree
 from engine.views.would_free import would_free
@@ -35,20 +40,29 @@ __all__ = [
     "address_space",
     "arena",
     "at",
+    "at_address",
+    "at_file_page",
+    "at_frame",
+    "at_swap_slot",
     "bins",
     "buddy",
     "changes",
     "chunk",
     "damage",
+    "fault_decisions",
+    "file_page",
     "frame",
     "heap",
     "leaks",
     "ledger",
     "machine",
+    "page_sharing",
     "page_walk",
     "physical_memory",
     "processes",
     "reclaim",
+    "region_memory",
+    "swap_slot",
     "tlb",
     "trace_tree",
     "would_free",
@@ -59,9 +73,14 @@ VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
         "machine": machine,
         "processes": processes,
         "address_space": address_space,
+        "region_memory": region_memory,
         "page_walk": page_walk,
+        "page_sharing": page_sharing,
+        "fault_decisions": fault_decisions,
         "physical_memory": physical_memory,
         "frame": frame,
+        "file_page": file_page,
+        "swap_slot": swap_slot,
         "buddy": buddy,
         "ledger": ledger,
         "heap": heap,

@@ -20,11 +20,14 @@ from engine.kernel.mm_types import (
     PG_UNEVICTABLE,
     PG_UPTODATE,
     PG_WRITEBACK,
+    PGDIR_SHIFT,
     Page,
 )
 from engine.kernel.mmzone import PCP_ORDERS, PCP_TYPES, MigrateType
-from engine.kernel.pgtable import PTE_THERE
+from engine.kernel.pgtable import SWAP_OFFSET_SHIFT
 from engine.kernel.swap import folio_lru_list
+from engine.views.file_page import FilePage, file_page_of
+from engine.views.mapped_at import MappedAt, mapped_at
 from engine.views.physical_memory import Owner, page_owner
 
 if TYPE_CHECKING:
@@ -51,14 +54,6 @@ _FLAG_NAMES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class MappedAt:
-    """A place where a process sees the frame."""
-
-    pid: int
-    address: int
-
-
-@dataclass(frozen=True, slots=True)
 class Block:
     """The block of 2**order frames at `pfn` that a frame belongs to, and its buddy, free as a whole or not."""
 
@@ -69,6 +64,14 @@ class Block:
     migratetype: str | None
     """The list on which a free block stands; None for a block in use."""
     on_cpu_list: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TableOf:
+    """A page directory (`address` None), or the page table for the 4 MB from `address` on, of process `pid`."""
+
+    pid: int
+    address: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,12 @@ class FrameView:
     mapcount: int
     lru: str | None
     mapped_at: tuple[MappedAt, ...]
+    file: FilePage | None = None
+    """Which page of a file it holds."""
+    slot: int | None = None
+    """The swap slot that holds the same page: the swap cache."""
+    table_of: TableOf | None = None
+    """Whose page table or directory it is."""
 
 
 def frame(machine: Machine, pfn: int) -> FrameView | None:
@@ -114,8 +123,20 @@ def frame(machine: Machine, pfn: int) -> FrameView | None:
         refcount=page.refcount,
         mapcount=page.mapcount,
         lru=folio_lru_list(page).name.lower().replace("_", " ") if page.flags & PG_LRU else None,
-        mapped_at=_mapped_at(kernel, page),
+        mapped_at=mapped_at(kernel, page),
+        file=file_page_of(page),
+        slot=page.private >> SWAP_OFFSET_SHIFT if page.flags & PG_SWAPCACHE else None,
+        table_of=_table_of(kernel, page),
     )
+
+
+def _table_of(kernel: Kernel, page: Page) -> TableOf | None:
+    for task in kernel.tasks.values():
+        if task.mm.pgd == page.pfn:
+            return TableOf(task.pid, None)
+        if page.flags & PG_TABLE and page.mapping is task.mm:
+            return TableOf(task.pid, page.index << PGDIR_SHIFT)
+    return None
 
 
 def _page(kernel: Kernel, pfn: int) -> Page | None:
@@ -142,13 +163,3 @@ def _free_block(zone: Zone, pfn: int) -> Block | None:
 def _block(zone: Zone, pfn: int, order: int, migratetype: str | None, *, on_cpu_list: bool) -> Block:
     buddy = pfn ^ 1 << order
     return Block(pfn, order, buddy, buddy in zone.free_area[order].blocks, migratetype, on_cpu_list)
-
-
-def _mapped_at(kernel: Kernel, page: Page) -> tuple[MappedAt, ...]:
-    found: list[MappedAt] = []
-    for vma, address in kernel.rmap.places(page):
-        entry = kernel.memory.pte(vma.vm_mm, address)
-        if not entry & PTE_THERE or entry >> 12 != page.pfn:
-            continue
-        found.extend(MappedAt(task.pid, address) for task in kernel.tasks.values() if task.mm is vma.vm_mm)
-    return tuple(found)

@@ -284,6 +284,13 @@ def test_looking_changes_nothing(client: TestClient) -> None:
     ]
     views += [(name, {}) for name in ("trace_tree", "tlb", "reclaim", "changes")]
     views += [("page_walk", {"address": hex(address)}), ("at", {"address": address, "pid": 0}), ("frame", {"pfn": 300})]
+    views += [("at", {"pfn": 300}), ("at", {"slot": 1}), ("at", {"file": "/bin/student", "page": 1})]
+    views += [
+        ("swap_slot", {"slot": 1}),
+        ("file_page", {"file": "/bin/student"}),
+        ("page_sharing", {"address": address}),
+    ]
+    views += [("fault_decisions", {}), ("region_memory", {"pid": 0})]
     for name, parameters in views:
         answer = client.get(f"{API}/machines/{machine_id}/views/{name}", params=parameters)
         assert answer.status_code == 200, (name, answer.text)
@@ -307,6 +314,11 @@ def test_a_view_is_the_engines_dataclass(client: TestClient) -> None:
         ("views/heap?pid=x", 422, "pid"),
         ("views/heap?colour=red", 422, "colour"),
         ("views/page_walk", 422, "address"),
+        ("views/at?pid=0", 422, "address"),
+        ("views/at?pfn=9999999", 422, "pfn"),
+        ("views/at?pid=0&slot=9999999", 422, "slot"),
+        ("views/at?file=/none", 422, "file"),
+        ("views/at?file=/bin/student&page=900", 422, "page"),
         ("views/page_walk?address=0xzz", 422, "address"),
         ("proc/nothing", 404, "file"),
         ("proc/maps?pid=9", 404, "pid"),

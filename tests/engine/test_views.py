@@ -53,6 +53,9 @@ def arguments(name: str) -> tuple[Any, ...]:
         "page_walk": (FIRST_MEM,),
         "at": (FIRST_MEM,),
         "frame": (0x1D72,),
+        "page_sharing": (FIRST_MEM,),
+        "swap_slot": (1,),
+        "file_page": ("/bin/student", 0),
         "chunk": ("a",),
         "would_free": ("a",),
     }.get(name, ())
@@ -226,7 +229,7 @@ def test_the_regions_agree_with_proc_maps_and_their_pages_with_the_rss() -> None
 
 def test_what_is_here_goes_from_the_pointer_down_to_the_frame() -> None:
     seen = machine("malloc a 100", "write a 1")
-    here = views.at(seen, FIRST_MEM)
+    here = views.at_address(seen, FIRST_MEM)
     assert [slot.name for slot in here.slots] == ["a"]
     assert here.chunk is not None
     assert here.chunk.address == FIRST_MEM - 8
@@ -238,7 +241,7 @@ def test_what_is_here_goes_from_the_pointer_down_to_the_frame() -> None:
 
 
 def test_where_there_is_nothing_the_view_says_so() -> None:
-    here = views.at(machine(), 0x40000000)
+    here = views.at_address(machine(), 0x40000000)
     assert (here.slots, here.chunk, here.region, here.frame, here.walk.stop) == ((), None, None, None, Stop.NO_TABLE)
 
 
