@@ -19,7 +19,7 @@ from engine.libc.abort import Abort
 from engine.operations import OPERATIONS, REFUSALS
 from engine.outcome import CommandError, Ended, Outcome, Signal
 from engine.process import Process
-from engine.program import start_libc
+from engine.program import relocate, start_libc
 from engine.trace import Trace
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Machine:
         for name, value in config.sysctls:
             self._set_sysctl(name, value)
         self._spawn()
+        self.clock.ns = 0
         if config.resembles:
             resemble(self.kernel, dict(config.resembles), config.image)
         self.trace.on = True
@@ -63,7 +64,7 @@ class Machine:
 
     @property
     def time_ns(self) -> int:
-        """Simulated nanoseconds since boot."""
+        """Simulated nanoseconds since the first process's main() began."""
         return self.clock.ns
 
     def perform(self, command: Command) -> Outcome:
@@ -158,6 +159,7 @@ class Machine:
         task = kernel.fork.task_alloc(FIRST_PID, "student", mm, None)
         kernel.binfmt_elf.load(task, self.config.image)
         kernel.switch_to(task)
+        relocate(kernel, task, self.config.image)
         libc = start_libc(self.cpu, self.trace, self.clock, self.config.image)
         self.processes[FIRST_PID] = Process(FIRST_PID, task, libc, {}, null_slots=self.config.null_slots)
 

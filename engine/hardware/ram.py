@@ -49,12 +49,10 @@ class Ram:
         return frame
 
     def zero(self, pfn: int) -> None:
-        """clear_page(): fills frame `pfn` with zeros."""
+        """clear_page(): fills frame `pfn` with zeros. One that nobody has used is zeros as it is."""
         self.written.add(pfn)
         frame = self.frames.get(pfn)
-        if frame is None:
-            self.frames[pfn] = array("I", ZERO_FRAME)
-        else:
+        if frame is not None:
             frame[:] = _ZERO_WORDS
 
     def copy(self, destination: int, source: int) -> None:

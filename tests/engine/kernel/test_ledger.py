@@ -52,9 +52,11 @@ def test_all_frames_of_every_machine_are_in_the_ledger(preset: str) -> None:
 
 def test_a_page_of_malloc_is_anonymous_memory_and_perhaps_a_page_table() -> None:
     machine = Machine(MachineConfig(ram_mb=64))
-    changed = change(machine, Malloc(size=100, as_="a"))
-    assert changed[Account.ANONYMOUS] >= 1
-    assert changed.get(Account.PAGE_TABLES, 0) == machine.kernel.vmstat.nr_page_table_pages
+    assert change(machine, Malloc(size=100, as_="a")) == {Account.FREE: -1, Account.ANONYMOUS: 1}
+    changed = change(machine, Mmap(as_="m", length=PAGE, hint=0x40000000))
+    assert changed == {}
+    changed = change(machine, Touch(ptr="m", length=PAGE))
+    assert (changed[Account.ANONYMOUS], changed[Account.PAGE_TABLES]) == (1, 1)
     assert sum(changed.values()) == 0, "what one account gains the others lose"
 
 
