@@ -40,9 +40,9 @@ def relocate(kernel: Kernel, task: Task, image: ProgramImage) -> None:
     written = [bss + page * PAGE for page in WRITTEN_BSS_PAGES]
     written += [image.mappings[-1].end - (page + 1) * PAGE for page in range(WRITTEN_STACK_PAGES)]
     for address in written:
-        vma = mm.vma_lookup(address)
-        if vma is not None and vma.vm_file is None:
-            kernel.mm_fault.handle_mm_fault(vma, address, True)
+        region = mm.vma_lookup(address)
+        if region is not None and region.vm_file is None:
+            kernel.mm_fault.handle_mm_fault(region, address, True)
 
 
 def start_libc(cpu: Cpu, trace: Trace, clock: Clock, image: ProgramImage) -> Libc:
