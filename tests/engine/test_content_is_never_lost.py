@@ -56,6 +56,8 @@ class Region:
     letters: bool
     private: bool
     own: Content = field(default_factory=dict)
+    locked: set[int] = field(default_factory=set)
+    """Pages that mlock() has locked; a child's are not."""
 
     def expected(self, page: int) -> int:
         """The first byte of a page."""
@@ -153,12 +155,14 @@ class ContentIsNeverLost(RuleBasedStateMachine):
 
     @rule(data=st.data(), first=pages)
     def forget(self, data: st.DataObject, first: int) -> None:
-        """MADV_DONTNEED: what is private is gone; what lies beneath shows again."""
+        """MADV_DONTNEED: what is private is gone; what lies beneath shows again. It ends where a locked page is."""
         pid = data.draw(st.sampled_from(sorted(self.processes)))
         region = self.processes[pid][data.draw(st.sampled_from(sorted(self.processes[pid])))]
         length = (REGION_PAGES - first) * PAGE
-        self._ok(Madvise(pid=pid, ptr=self._place(region, first), length=length, advice="dontneed"))
-        region.own = {page: value for page, value in region.own.items() if page < first}
+        outcome = self._ok(Madvise(pid=pid, ptr=self._place(region, first), length=length, advice="dontneed"))
+        end = min((page for page in region.locked if page >= first), default=REGION_PAGES)
+        assert outcome.errno == ("EINVAL" if end < REGION_PAGES else None)
+        region.own = {page: value for page, value in region.own.items() if not first <= page < end}
 
     @rule(data=st.data(), first=pages)
     def lock(self, data: st.DataObject, first: int) -> None:
@@ -166,6 +170,7 @@ class ContentIsNeverLost(RuleBasedStateMachine):
         region = self.processes[0][data.draw(st.sampled_from(sorted(self.processes[0])))]
         last = min(first + LOCKED_PAGES, REGION_PAGES)
         self._ok(Mlock(ptr=self._place(region, first), length=(last - first) * PAGE))
+        region.locked.update(range(first, last))
         if region.private:
             region.own.update({page: region.expected(page) for page in range(first, last)})
 
