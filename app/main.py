@@ -14,7 +14,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.staticfiles import StaticFiles
 
 from app import pages, problems
-from app.api import API_PREFIX, health, machines, proc, trace, views
+from app.api import API_PREFIX, health, machines, proc, programs, trace, views
 from app.api.describe import describe
 from app.machines import Machines
 from app.metrics import Metrics
@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = metrics
     problems.install(app)
     # Each router knows its whole path: of nested prefixes, the metrics would see only the innermost.
-    for part in (machines, views, proc, trace, health):
+    for part in (machines, views, proc, trace, programs, health):
         app.include_router(part.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

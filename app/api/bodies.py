@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, from_json
 
 from app.command_json import COMMANDS
 from app.problems import FieldError, ProblemError
+from app.scenarios import Scenario, scenarios
 from app.settings import Settings
 from engine.commands import Command
 from engine.config import PRESETS, MachineConfig
@@ -29,6 +30,7 @@ class MachineBody(BaseModel):
     model_config = _STRICT
 
     preset: str | None = Field(default=None, json_schema_extra={"enum": [*PRESETS, None]})
+    scenario: str | None = Field(default=None, description="A program of the library: its machine, and it performed.")
     ram_mb: int | None = Field(default=None, description="RAM in MB, 16 to 4096.")
     swap_mb: int | None = Field(default=None, description="Swap in MB, 0 to 4096.")
     disk_mb: int | None = Field(default=None, description="The disk in MB, 0 to 4096.")
@@ -39,13 +41,31 @@ class MachineBody(BaseModel):
 
     def config(self) -> MachineConfig:
         """The configuration asked for. Raises ConfigError, ProblemError."""
+        if self.scenario is not None:
+            return self._scenario().config
         if self.preset is not None and self.preset not in PRESETS:
             detail = f"preset is {self.preset!r}; it can be {', '.join(PRESETS)}"
             field = FieldError(field="preset", detail=detail, pointer="/preset")
             raise ProblemError(422, "config", "The machine cannot be built", detail, [field])
         base = MachineConfig() if self.preset is None else PRESETS[self.preset]
-        given = self.model_dump(exclude_none=True, exclude={"preset", "sysctls"})
+        given = self.model_dump(exclude_none=True, exclude={"preset", "scenario", "sysctls"})
         return replace(base, **given, sysctls=tuple(sorted(self.sysctls.items())))
+
+    def commands(self) -> list[Command]:
+        """What is to be performed at once."""
+        return [] if self.scenario is None else self._scenario().program.commands
+
+    def _scenario(self) -> Scenario:
+        found = scenarios().get(self.scenario or "")
+        detail = ""
+        if found is None:
+            detail = f"scenario is {self.scenario!r}; it can be {', '.join(scenarios())}"
+        elif self.model_fields_set != {"scenario"}:
+            detail = "a scenario brings its own machine: leave the other fields out"
+        if found is None or detail:
+            field = FieldError(field="scenario", detail=detail, pointer="/scenario")
+            raise ProblemError(422, "config", "The machine cannot be built", detail, [field])
+        return found
 
 
 class ProgrammeBody(BaseModel):
@@ -65,6 +85,14 @@ class StepBody(BaseModel):
     version: int = Field(ge=0)
 
 
+class TextBody(BaseModel):
+    """A program in the small language, the corpus's, or a log of ltrace."""
+
+    model_config = _STRICT
+
+    program: str = Field(max_length=1 << 20)
+
+
 class Programme(NamedTuple):
     """What a request wants performed. `pointer` leads to the list of commands in its body."""
 
@@ -73,14 +101,27 @@ class Programme(NamedTuple):
     pointer: str
 
 
-async def read_machine(request: Request) -> MachineConfig:
-    """The configuration in the body."""
-    return (await _read(request, MachineBody)).config()
+class Order(NamedTuple):
+    """The machine that a request wants, and what is to be performed on it at once."""
+
+    config: MachineConfig
+    commands: list[Command]
+
+
+async def read_machine(request: Request) -> Order:
+    """The machine in the body."""
+    body = await _read(request, MachineBody)
+    return Order(body.config(), body.commands())
 
 
 async def read_step(request: Request) -> int:
     """The version in the body."""
     return (await _read(request, StepBody)).version
+
+
+async def read_text(request: Request) -> str:
+    """The program in the body."""
+    return (await _read(request, TextBody)).program
 
 
 async def read_programme(request: Request) -> Programme:
@@ -114,8 +155,9 @@ def validation_problem(error: ValidationError, title: str) -> ProblemError:
     return ProblemError(422, "body", title, f"{where}{first.field}: {first.detail}", list(found.values()))
 
 
-Config = Annotated[MachineConfig, Depends(read_machine)]
+Ordered = Annotated[Order, Depends(read_machine)]
 Step = Annotated[int, Depends(read_step)]
+Text = Annotated[str, Depends(read_text)]
 Asked = Annotated[Programme, Depends(read_programme)]
 
 

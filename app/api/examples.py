@@ -7,6 +7,7 @@ from typing import Any, Final
 MACHINE_BODIES: Final[dict[str, Any]] = {
     "preset": {"summary": "A ready-made machine", "value": {"preset": "64mb"}},
     "own": {"summary": "One's own", "value": {"ram_mb": 32, "swap_mb": 64, "seed": 7, "sysctls": {"swappiness": 100}}},
+    "scenario": {"summary": "One of the library's", "value": {"scenario": "first-malloc"}},
 }
 PROGRAMME_BODIES: Final[dict[str, Any]] = {
     "list": {
@@ -79,6 +80,27 @@ TRACE: Final[dict[str, Any]] = {
         }
     ],
     "next": None,
+}
+SCENARIOS: Final[dict[str, Any]] = {
+    "scenarios": [
+        {
+            "name": "double-free-caught",
+            "title": "A double free that glibc catches",
+            "about": "A chunk in the tcache holds a key where the user's data was; free finds the key and ends the program.",
+            "theme": "mistakes",
+            "program": "a = malloc 100\nfree a\nfree a\n",
+            "commands": [{"pid": 0, "op": "malloc", "size": 100, "as": "a"}],
+        }
+    ]
+}
+COMPLETION: Final[dict[str, Any]] = {
+    "start": 4,
+    "end": 7,
+    "candidates": [{"text": "malloc", "what": "a = malloc SIZE: malloc(size): the pointer goes into slot `as`."}],
+}
+PROGRAM_READ: Final[dict[str, Any]] = {
+    "commands": [{"pid": 0, "op": "malloc", "size": 100, "as": "a"}],
+    "mistakes": [{"line": 2, "column": 1, "length": 4, "message": "'frea' is no command; did you mean free?"}],
 }
 PROBLEM: Final[dict[str, Any]] = {
     "type": "urn:pagewalk:problem:command",

@@ -17,7 +17,7 @@ from app.api.answers import (
     machine_answer,
     standing_answer,
 )
-from app.api.bodies import Asked, Config, Step
+from app.api.bodies import Asked, Ordered, Step
 from app.api.describe import answer, problems, reference, takes
 from app.api.service import Service
 from app.command_json import outcome_json
@@ -38,9 +38,10 @@ HISTORY_MAXIMUM: Final = 10_000
     responses={**answer(examples.MACHINE, 201), **problems(400, 413, 422)},
     openapi_extra=takes(reference("MachineBody"), examples.MACHINE_BODIES),
 )
-async def create_machine(config: Config, machines: Service, request: Request, response: Response) -> MachineAnswer:
-    """Boots a machine. Its id is the only key to it: whoever knows it may use it."""
-    held = await machines.create(config)
+async def create_machine(ordered: Ordered, machines: Service, request: Request, response: Response) -> MachineAnswer:
+    """Boots a machine, and performs a scenario on it if one is named. Its id is the only key to it: who knows it may use it."""
+    held = await machines.create(ordered.config)
+    await machines.perform(held.id, ordered.commands)
     response.headers["location"] = request.app.url_path_for("read_machine", machine_id=held.id)
     return await _state(machines, held.id)
 
