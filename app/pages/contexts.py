@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
+from app.pages.books import Books, books
 from app.pages.choosing import Wanted, choose, last_step, neighbours
 from app.pages.command_forms import FieldBox, FormGroup, Refused, form_groups, words_box
 from app.pages.command_words import words_of_command
@@ -92,6 +93,7 @@ class MachinePage:
     words: FieldBox
     groups: tuple[FormGroup, ...]
     slots: tuple[str, ...]
+    books: Books
     at_value: str
     at_error: str
     frame_value: str
@@ -148,6 +150,7 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
         words=words_box(refused),
         groups=form_groups(slots, frozenset(machine.processes), refused, paging=machine.cpu.paging),
         slots=slots[-POINTERS_SHOWN:],
+        books=books(session, heap, chosen, found),
         at_value=at_value,
         at_error=at_error,
         frame_value=wanted.frame if frame_error else "",

@@ -134,7 +134,7 @@ def heap_band(heap: HeapView, bins: BinsView, chosen: Chosen, marks: Marks, fram
         + tuple(_row(chunk, chosen, marks) for chunk in heap.mapped),
         rows_left_out=len(heap.chunks) - len(shown),
         bins=tuple(_bin(found, chosen, marks) for found in bins.bins),
-        broken="" if heap.broken_at is None else formats.address(heap.broken_at),
+        broken="" if heap.broken_at is None or heap.broken_at in heap.fences else formats.address(heap.broken_at),
     )
 
 
@@ -209,15 +209,19 @@ def _row(chunk: ChunkView, chosen: Chosen, marks: Marks) -> ChunkRow:
     )
 
 
-def _bin(found: Bin, chosen: Chosen, marks: Marks) -> BinRow:
+def bin_name(found: Bin) -> str:
+    """What a list is called."""
     size = f" {formats.short_hex(found.size)}" if found.size else ""
-    name = {
+    return {
         BinKind.TCACHE: f"tcache{size}",
         BinKind.FAST: f"fast bin{size}",
         BinKind.UNSORTED: "unsorted bin",
         BinKind.SMALL: f"small bin {found.index},{size}",
         BinKind.LARGE: f"large bin {found.index}",
     }[found.kind]
+
+
+def _bin(found: Bin, chosen: Chosen, marks: Marks) -> BinRow:
     note = f"{found.count} of 7" if found.kind is BinKind.TCACHE else formats.times(len(found.links), "chunk")
     links = tuple(
         LinkBox(
@@ -229,4 +233,4 @@ def _bin(found: Bin, chosen: Chosen, marks: Marks) -> BinRow:
         )
         for link in found.links[:LINKS_DRAWN]
     )
-    return BinRow(name, note, links, len(found.links) - len(links), found.damaged)
+    return BinRow(bin_name(found), note, links, len(found.links) - len(links), found.damaged)

@@ -178,9 +178,9 @@ _KIND: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     libc.FastbinPut: lambda e: _chunk(
         e.chunk, f"Chunk {_HEX(e.chunk)} goes into a fast bin, still marked as in use.", "_int_free"
     ),
-    libc.BinGet: lambda e: _chunk(e.chunk, f"Chunk {_HEX(e.chunk)} leaves {_bin(e.index)}.", "_int_malloc"),
+    libc.BinGet: lambda e: _chunk(e.chunk, f"Chunk {_HEX(e.chunk)} leaves {_bin(e.bin)}.", "_int_malloc"),
     libc.BinPut: lambda e: _chunk(
-        e.chunk, f"Chunk {_HEX(e.chunk)}, {e.size} bytes, goes into {_bin(e.index)}.", "_int_free"
+        e.chunk, f"Chunk {_HEX(e.chunk)}, {e.size} bytes, goes into {_bin(e.bin)}.", "_int_free"
     ),
     libc.ChunkSplit: lambda e: _chunk(
         e.chunk, f"A chunk is cut: {e.size} bytes for the program, {e.remainder_size} stay free.", "_int_malloc"

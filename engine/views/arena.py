@@ -29,7 +29,7 @@ from engine.libc.state import (
     TRIM_THRESHOLD,
 )
 from engine.trace import Trace
-from engine.views.heap import ChunkState, ChunkView, heap
+from engine.views.heap import ChunkState, ChunkView, HeapView, heap
 from engine.views.libc_words import LibcWords, libc_words
 from engine.views.shadow import Endless, ShadowCpu, Unreadable
 
@@ -124,10 +124,15 @@ class ArenaView:
 
 def arena(machine: Machine, pid: int = 0) -> ArenaView | None:
     """The totals of process `pid`; None before its first call of malloc, and once it has ended. KeyError: no such pid."""
+    return arena_of(machine, heap(machine, pid))
+
+
+def arena_of(machine: Machine, seen: HeapView) -> ArenaView | None:
+    """The totals of a heap that was looked at already."""
+    pid, chunks = seen.pid, seen.chunks
     words = libc_words(machine, pid)
     if words is None:
         return None
-    chunks = heap(machine, pid).chunks
     mp = machine.config.image.base_of(LIBC_PATH) + MP_OFFSET
     return ArenaView(
         pid=pid,

@@ -36,6 +36,8 @@ class Link:
     forward: int
     back: int | None
     """bk; None in singly linked lists."""
+    leads_to: int
+    """The pointer that `forward` stands for, taken apart from what it was mixed with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,8 @@ def _single(words: LibcWords, head: int, offset: int) -> tuple[tuple[Link, ...],
             return tuple(links), True
         seen.add(pointer)
         size = (words.probe.word(chunk + SIZE) or 0) & SIZE_MASK
-        links.append(Link(chunk, size, raw, None))
         pointer = protect_pointer(chunk + CHUNK_HDR_SZ, raw)
+        links.append(Link(chunk, size, raw, None, pointer))
     return tuple(links), False
 
 
@@ -137,6 +139,6 @@ def _double(words: LibcWords, header: int) -> tuple[tuple[Link, ...], bool]:
         if chunk in seen or forward is None or back is None or len(links) == LINKS_MAXIMUM:
             return tuple(links), True
         seen.add(chunk)
-        links.append(Link(chunk, (words.probe.word(chunk + SIZE) or 0) & SIZE_MASK, forward, back))
+        links.append(Link(chunk, (words.probe.word(chunk + SIZE) or 0) & SIZE_MASK, forward, back, forward))
         chunk = back
     return tuple(links), False

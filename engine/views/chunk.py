@@ -130,10 +130,12 @@ def chunk(machine: Machine, address: Place, pid: int = 0) -> ChunkDetail | None:
     """The chunk that holds `address`, a slot or place; None where there is none. CommandError: no such slot; KeyError: no pid."""
     place = address_of(machine, address, "address", pid)
     found = chunk_at(heap(machine, pid), place)
-    return None if found is None else _detail(machine, pid, libc_words(machine, pid), found)
+    return None if found is None else chunk_detail(machine, pid, found)
 
 
-def _detail(machine: Machine, pid: int, words: LibcWords | None, found: ChunkView) -> ChunkDetail:
+def chunk_detail(machine: Machine, pid: int, found: ChunkView) -> ChunkDetail:
+    """All of a chunk that is known from the heap's row already."""
+    words = libc_words(machine, pid)
     known = machine.processes[pid].allocations.at(found.mem)
     in_use = found.state is ChunkState.IN_USE
     mmapped = bool(found.head & IS_MMAPPED)
