@@ -89,14 +89,14 @@ def _check_slots(kernel: Kernel) -> None:
         for entry in inode.i_mapping.swapped.values():
             named[entry >> SWAP_OFFSET_SHIFT] = named.get(entry >> SWAP_OFFSET_SHIFT, 0) + 1
     area = kernel.swapfile
-    for offset in range(1, area.total_pages + 1):
+    for offset in range(1, len(area.swap_map)):
         if not area.swap_map[offset] and offset not in named:
             continue
         count, cached = area.swap_count(offset), offset in kernel.swap_state.pages
         demand(count == named.get(offset, 0), f"slot {offset} counts {count} users, {named.get(offset, 0)} name it")
         demand(bool(area.swap_map[offset] & SWAP_HAS_CACHE) == cached, f"slot {offset} is wrong about the swap cache")
         demand(cached or offset in area.disk.blocks, f"slot {offset} is wanted, and was never written")
-    free = area.swap_map.count(0)
+    free = area.swap_map.count(0) + area.total_pages + 1 - len(area.swap_map)
     demand(area.nr_swap_pages == free, f"nr_swap_pages is {area.nr_swap_pages}, {free} slots are free")
 
 

@@ -57,8 +57,8 @@ class Swapfile:
         self.total_pages = max(pages - 1, 0)
         self.nr_swap_pages = self.total_pages
         """Slots that are free."""
-        self.swap_map = bytearray(max(pages, 1))
-        self.swap_map[0] = SWAP_MAP_BAD
+        self.swap_map = bytearray((SWAP_MAP_BAD,))
+        """A byte a slot: who wants it. Until the first page is swapped out it holds the header's alone."""
         self._continued: dict[int, int] = {}
         """swap_count_continued(): what a slot's count has beyond SWAP_MAP_MAX."""
         self._lowest, self._highest = 1, self.total_pages
@@ -71,6 +71,8 @@ class Swapfile:
         """folio_alloc_swap(): a slot for a page that goes into the swap cache; NO_SLOT when the area is full."""
         if not self.nr_swap_pages and not (self.total_pages and self._reclaim_one()):
             return NO_SLOT
+        if len(self.swap_map) == 1:
+            self.swap_map.extend(bytes(self.total_pages))
         offset = self._next_in_cluster()
         if offset > self._highest:
             offset = self._lowest
@@ -159,6 +161,8 @@ class Swapfile:
 
     def swap_count(self, offset: int) -> int:
         """__swap_count(): how many entries name the slot, the swap cache not counted."""
+        if offset >= len(self.swap_map):
+            return 0
         return (self.swap_map[offset] & _COUNT) + self._continued.get(offset, 0)
 
     @property

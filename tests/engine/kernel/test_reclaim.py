@@ -14,6 +14,7 @@ from engine.kernel.page_writeback import ext4_capacity
 from engine.kernel.swap import LruList
 from engine.kernel.vmscan_lists import ReclaimStat, ScanControl
 from engine.machine import Machine
+from tests.engine.kernel import loader_pages
 
 if TYPE_CHECKING:
     from engine.kernel.mm_types import Page
@@ -26,9 +27,11 @@ MOVABLE: Final = 3
 
 
 def machine(swap_mb: int = 64, **sysctls: int) -> Machine:
-    return Machine(
+    box = Machine(
         MachineConfig(ram_mb=RAM_MB, swap_mb=swap_mb, sysctls=tuple(sysctls.items()), trace_capacity=1 << 16)
     )
+    loader_pages.put_aside(box)
+    return box
 
 
 def anonymous(machine: Machine, slot: str, length: int) -> None:
