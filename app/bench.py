@@ -24,6 +24,7 @@ from engine.commands import Free, Malloc, Read32, Realloc, Touch
 from engine.config import PRESETS, MachineConfig
 from engine.kernel_program import KernelMachine
 from engine.machine import Machine
+from engine.policies import GENERATORS, Pattern, PolicyName, References, simulate
 from engine.session import Session
 
 if TYPE_CHECKING:
@@ -305,6 +306,26 @@ def checkpoint_size() -> Mark:
     return Mark("a checkpoint after 1,000 commands, KB", size, 1024, at_most=True, unit="KB")
 
 
+def policies() -> tuple[Mark, ...]:
+    """LRU, CLOCK and OPT over 100,000 references to 8,192 pages (zipf) in 4,096 frames, against an empty loop over them."""
+    references = References(GENERATORS["zipf"](Pattern("zipf", 100_000, 8192, seed=1)))
+
+    def counting(policy: PolicyName) -> Callable[[], Callable[[], object]]:
+        return lambda: lambda: simulate(policy, references, 4096)
+
+    def empty() -> Callable[[], object]:
+        def work() -> None:
+            for _ in references.pages:
+                pass
+
+        return work
+
+    return tuple(
+        Mark(f"policy lab: {policy.upper()} ÷ an empty loop, time", ratio(counting(policy), empty), 25, at_most=True)
+        for policy in (PolicyName.LRU, PolicyName.CLOCK, PolicyName.OPT)
+    )
+
+
 def main() -> None:
     """Measures everything and prints the table."""
     table = Table(title="Ratios of CPU time, median of five rounds")
@@ -321,6 +342,7 @@ def main() -> None:
         *page_allocator(),
         loads_through_commands(),
         checkpoint_size(),
+        *policies(),
     ]
     for mark in marks:
         sign = "≤" if mark.at_most else "≥"

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT: Final = Path(__file__).parents[1]
-PUBLIC: Final = frozenset("machine config commands events image outcome trace views session kernel_program".split())
+PUBLIC: Final = frozenset(
+    "machine config commands events image outcome policies trace views session kernel_program".split()
+)
 """What `app` may use of `engine`: what a machine is made from, what it is told, and what it tells."""
 CLOCKS_CHANCE_AND_FILES: Final = frozenset(
     "asyncio builtins calendar ctypes datetime fileinput glob io logging mmap multiprocessing os pathlib random secrets"
