@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from engine.hardware.faults import GeneralProtection, PageFault
 from engine.hardware.mmu import CR0_PG, Mmu
 from engine.hardware.ram import FRAME_SHIFT, FRAME_SIZE, Ram
-from engine.hardware.segmentation import Descriptor, linear_address, load_segment
+from engine.hardware.segmentation import ADDRESS_SPACE, Descriptor, linear_address, load_segment
 from engine.hardware.tlb import FlushReason, Tlb
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Cpu:
     """One processor with its MMU. Addresses are offsets in the data segment DS unless said otherwise; values unsigned."""
 
     __slots__ = (
+        "_flat",
         "cr2",
         "ds",
         "ds_selector",
@@ -58,6 +59,8 @@ class Cpu:
         self.gdtr = 0
         self.ds_selector = 0
         self.ds = Descriptor(0, 0xFFFFFFFF, 0, code=False, writable=True, present=True)
+        self._flat = True
+        """Whether DS is the whole address space and may be written: nothing to add, nothing to check."""
         self.on_page_fault: Callable[[PageFault], None] = _unhandled_page_fault
         self.on_general_protection: Callable[[GeneralProtection], None] = _unhandled_general_protection
         self.on_system_call: Callable[[int, tuple[int, ...]], int] = _unhandled_system_call
@@ -83,6 +86,7 @@ class Cpu:
         """mov ds: the data segment of every later access. Raises GeneralProtection for a bad selector."""
         self.ds = load_segment(self.ram, self.gdtr, selector)
         self.ds_selector = selector
+        self._flat = self.ds.flat and self.ds.writable
         self.tlb.count_flush(FlushReason.SEGMENT)
         self.tlb.forget_fast_paths()
 
@@ -203,29 +207,31 @@ class Cpu:
     def _frame(self, address: int, size: int, write: bool) -> array[int]:
         """The frame behind `address`, after segmentation, TLB and walk, with every fault on the way delivered."""
         while True:
-            try:
-                linear = linear_address(self.ds, self.ds_selector, address, size, write)
-                pfn = self.mmu.translate(linear, write)
+            linear = address
+            if not self._flat or address < 0 or address + size > ADDRESS_SPACE:
+                try:
+                    linear = linear_address(self.ds, self.ds_selector, address, size, write)
+                except GeneralProtection as fault:
+                    self.on_general_protection(fault)
+                    continue
+            pfn = self.mmu.translate(linear, write)
+            if pfn >= 0:
                 break
-            except PageFault as fault:
-                self.cr2 = fault.address
-                self.on_page_fault(fault)
-            except GeneralProtection as fault:
-                self.on_general_protection(fault)
+            self.cr2 = linear
+            self.on_page_fault(PageFault(linear, ~pfn))
         if pfn >= self.ram.size:
             return _no_memory()
-        frame = self.ram.writable(pfn) if write else self.ram.frame(pfn)
-        if self.ds.flat:
-            self._remember(linear >> FRAME_SHIFT, frame, write)
-            return frame
-        return _shifted(frame, linear, address)
-
-    def _remember(self, vpn: int, frame: array[int], write: bool) -> None:
-        if len(self.read_pages) > self.tlb.capacity:
+        ram = self.ram
+        frame = ram.writable(pfn) if write else ram.frames.get(pfn) or ram.frame(pfn)
+        if not self._flat and not self.ds.flat:
+            return _shifted(frame, linear, address)
+        read_pages = self.read_pages
+        if len(read_pages) > self.tlb.capacity:
             self.tlb.forget_fast_paths()
-        self.read_pages[vpn] = frame
+        read_pages[linear >> FRAME_SHIFT] = frame
         if write:
-            self.write_pages[vpn] = frame
+            self.write_pages[linear >> FRAME_SHIFT] = frame
+        return frame
 
 
 def _shifted(frame: array[int], linear: int, address: int) -> array[int]:

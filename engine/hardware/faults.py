@@ -13,9 +13,12 @@ class PageFault(Exception):  # noqa: N818 - the processor's own name
     """#PF: `address` goes to CR2; `error_code` says why."""
 
     def __init__(self, address: int, error_code: int) -> None:
-        super().__init__(f"page fault at {address:#010x}, error code {error_code}")
+        super().__init__(address, error_code)
         self.address = address
         self.error_code = error_code
+
+    def __str__(self) -> str:
+        return f"page fault at {self.address:#010x}, error code {self.error_code}"
 
 
 class GeneralProtection(Exception):  # noqa: N818 - the processor's own name

@@ -6,7 +6,7 @@ With CR0.PG clear there is no translation: a linear address is a physical addres
 from typing import Final
 
 from engine.clock import COSTS, Clock
-from engine.hardware.faults import FAULT_PRESENT, FAULT_USER, FAULT_WRITE, PageFault
+from engine.hardware.faults import FAULT_PRESENT, FAULT_USER, FAULT_WRITE
 from engine.hardware.paging import (
     DIRECTORY_SHIFT,
     PDE_LARGE_FRAME,
@@ -26,6 +26,11 @@ CR0_WP: Final = 1 << 16
 CR0_PG: Final = 1 << 31
 
 _RIGHTS: Final = PTE_RW | PTE_USER
+_READABLE: Final = PTE_PRESENT | PTE_USER
+_WRITABLE: Final = PTE_PRESENT | PTE_USER | PTE_RW
+_WRITTEN: Final = PTE_RW | PTE_DIRTY
+"""What the TLB must know of a page for a write to need no walk."""
+_TLB_MISS_NS: Final = COSTS.tlb_miss
 
 
 class Mmu:
@@ -41,52 +46,51 @@ class Mmu:
         self.cr3 = 0
 
     def translate(self, linear: int, write: bool) -> int:
-        """The frame that a user access to `linear` reaches.
+        """The frame that a user access to `linear` reaches; negative where the tables forbid it: ~(the fault's error code).
 
-        Sets the accessed bits, and for a write the dirty bit, in the tables; enters the translation in the TLB. Raises
-        PageFault where the tables forbid the access; then nothing but the clock has changed.
+        Sets the accessed bits, and for a write the dirty bit, in the tables; enters the translation in the TLB. Where the
+        access is forbidden nothing but the clock has changed.
         """
-        if not self.cr0 & CR0_PG:
-            return linear >> FRAME_SHIFT
         vpn = linear >> FRAME_SHIFT
+        if not self.cr0 & CR0_PG:
+            return vpn
         entry = self.tlb.entries.get(vpn)
-        if entry is not None and entry & PTE_USER and (not write or entry & (PTE_RW | PTE_DIRTY) == PTE_RW | PTE_DIRTY):
+        if entry is not None and entry & PTE_USER and (not write or entry & _WRITTEN == _WRITTEN):
             self.tlb.hits += self.tlb.counts_hits
             return entry >> FRAME_SHIFT
         return self._walk(linear, write)
 
     def _walk(self, linear: int, write: bool) -> int:
-        self.clock.ns += COSTS.tlb_miss
-        self.tlb.misses += 1
-        needed = PTE_RW | PTE_USER if write else PTE_USER
+        ram, tlb, vpn = self.ram, self.tlb, linear >> FRAME_SHIFT
+        self.clock.ns += _TLB_MISS_NS
+        tlb.misses += 1
+        needed = _WRITABLE if write else _READABLE
         directory_pfn = self.cr3 >> FRAME_SHIFT
-        directory = self.ram.frame(directory_pfn)
-        directory_index = linear >> DIRECTORY_SHIFT
-        upper = directory[directory_index]
-        self._demand(linear, upper, needed, write)
+        upper = (ram.frames.get(directory_pfn) or ram.frame(directory_pfn))[linear >> DIRECTORY_SHIFT]
+        if upper & needed != needed:
+            return _forbidden(upper, write)
         if upper & PTE_PSE:
-            self._mark(directory_pfn, directory_index, write)
-            pfn = (upper & PDE_LARGE_FRAME) >> FRAME_SHIFT | linear >> FRAME_SHIFT & TABLE_MASK
-            self.tlb.insert(linear >> FRAME_SHIFT, pfn << FRAME_SHIFT | directory[directory_index] & 0xFFF)
+            self._mark(directory_pfn, linear >> DIRECTORY_SHIFT, write)
+            pfn = (upper & PDE_LARGE_FRAME) >> FRAME_SHIFT | vpn & TABLE_MASK
+            tlb.insert(vpn, pfn << FRAME_SHIFT | ram.frame(directory_pfn)[linear >> DIRECTORY_SHIFT] & 0xFFF)
             return pfn
-        table_pfn = upper >> FRAME_SHIFT
-        table_index = linear >> FRAME_SHIFT & TABLE_MASK
-        table = self.ram.frame(table_pfn)
+        table_pfn, table_index = upper >> FRAME_SHIFT, vpn & TABLE_MASK
+        table = ram.frames.get(table_pfn) or ram.frame(table_pfn)
         lower = table[table_index]
-        self._demand(linear, lower, needed, write)
+        if lower & needed != needed:
+            return _forbidden(lower, write)
         if not upper & PTE_ACCESSED:
-            self._mark(directory_pfn, directory_index, False)
+            self._mark(directory_pfn, linear >> DIRECTORY_SHIFT, False)
         if not lower & PTE_ACCESSED or (write and not lower & PTE_DIRTY):
             self._mark(table_pfn, table_index, write)
             lower = table[table_index]
-        self.tlb.insert(linear >> FRAME_SHIFT, lower & ~_RIGHTS | lower & upper & _RIGHTS)
+        tlb.insert(vpn, lower & ~_RIGHTS | lower & upper & _RIGHTS)
         return lower >> FRAME_SHIFT
-
-    def _demand(self, linear: int, entry: int, needed: int, write: bool) -> None:
-        if not entry & PTE_PRESENT:
-            raise PageFault(linear, FAULT_USER | (FAULT_WRITE if write else 0))
-        if entry & needed != needed:
-            raise PageFault(linear, FAULT_USER | FAULT_PRESENT | (FAULT_WRITE if write else 0))
 
     def _mark(self, table_pfn: int, index: int, write: bool) -> None:
         self.ram.writable(table_pfn)[index] |= PTE_ACCESSED | PTE_DIRTY if write else PTE_ACCESSED
+
+
+def _forbidden(entry: int, write: bool) -> int:
+    """~(the error code) of an access that this entry of a table does not allow."""
+    return ~(FAULT_USER | (FAULT_WRITE if write else 0) | (FAULT_PRESENT if entry & PTE_PRESENT else 0))

@@ -35,7 +35,7 @@ class Ram:
         """The words of frame `pfn`, for reading."""
         frame = self.frames.get(pfn)
         if frame is None:
-            frame = self.frames[pfn] = array("I", ZERO_FRAME)
+            frame = self.frames[pfn] = _ZERO_WORDS[:]
         return frame
 
     def writable(self, pfn: int) -> "array[int]":
@@ -43,7 +43,7 @@ class Ram:
         self.written.add(pfn)
         frame = self.frames.get(pfn)
         if frame is None:
-            frame = self.frames[pfn] = array("I", ZERO_FRAME)
+            frame = self.frames[pfn] = _ZERO_WORDS[:]
         if self.undo is not None and pfn not in self.undo:
             self.undo[pfn] = frame[:]
         return frame

@@ -7,7 +7,7 @@ the access? Only then is it repaired (mm_fault.py). Otherwise the program gets S
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.events.memory import BadArea, PageFaultUser
 from engine.hardware.faults import FAULT_PRESENT, FAULT_WRITE, GeneralProtection, PageFault
@@ -17,6 +17,12 @@ from engine.kernel.task import Killed, SignalNumber
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
+
+_MAJOR: Final = VmFault.MAJOR
+_OOM: Final = VmFault.OOM
+_SIGBUS: Final = VmFault.SIGBUS
+_new: Final = tuple.__new__
+"""Makes an event of its type and a tuple in half the time that its constructor takes."""
 
 
 class SegvCode(IntEnum):
@@ -43,9 +49,17 @@ class Fault:
         """Repairs the fault and returns, so that the CPU tries again; raises Killed where the program is at fault."""
         kernel = self.kernel
         kernel.entries += 1
-        with kernel.trace.open(PageFaultUser(fault.address, fault.error_code)):
-            result = self._do_user_addr_fault(fault.address, fault.error_code)
-        if result & VmFault.MAJOR:
+        trace, address, error_code = kernel.trace, fault.address, fault.error_code
+        if not trace.on:
+            result = self._do_user_addr_fault(address, error_code)
+        else:
+            outer, start_ns = trace.cause, kernel.clock.ns
+            trace.enter(_new(PageFaultUser, (address, error_code)))
+            try:
+                result = self._do_user_addr_fault(address, error_code)
+            finally:
+                trace.leave(outer, start_ns)
+        if result & _MAJOR:
             kernel.current.maj_flt += 1
         else:
             kernel.current.min_flt += 1
@@ -70,12 +84,12 @@ class Fault:
             raise self._bad_area(address, SegvCode.SEGV_ACCERR, vma)
         while True:
             kernel.vmstat.pgfault += 1
-            result = kernel.mm_fault.handle_mm_fault(vma, address, bool(error_code & FAULT_WRITE))
-            if not result & VmFault.OOM:
+            result = kernel.mm_fault.handle_mm_fault(vma, address, error_code & FAULT_WRITE != 0)
+            if not result & _OOM:
                 break
             kernel.oom_kill.pagefault_out_of_memory()
             kernel.return_to_user()
-        if result & VmFault.SIGBUS:
+        if result & _SIGBUS:
             raise Killed(SignalNumber.SIGBUS, SegvCode.BUS_ADRERR, address)
         return result
 

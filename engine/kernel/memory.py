@@ -55,14 +55,14 @@ class Memory:
 
     def table(self, mm: Mm, address: int) -> int | None:
         """The frame of the page table that maps `address`, or None."""
-        entry = self.kernel.ram.frame(mm.pgd)[address >> PGDIR_SHIFT]
+        entry = self.kernel.ram.frames[mm.pgd][address >> PGDIR_SHIFT]
         return entry >> PAGE_SHIFT if entry & PTE_PRESENT else None
 
     def pte_alloc(self, mm: Mm, address: int) -> int | None:
         """pte_alloc(): the page table for `address`, made if there is none. None when there is no memory for it."""
-        table = self.table(mm, address)
-        if table is not None:
-            return table
+        upper = self.kernel.ram.frames[mm.pgd][address >> PGDIR_SHIFT]
+        if upper & PTE_PRESENT:
+            return upper >> PAGE_SHIFT
         page = self.kernel.page_alloc.alloc_pages(GFP_KERNEL, 0)
         if page is None:
             return None
@@ -84,9 +84,10 @@ class Memory:
 
     def set_pte(self, mm: Mm, address: int, entry: int) -> None:
         """set_pte_at() for an address whose table exists, with the flush that changing a present entry needs."""
-        table = self.table(mm, address)
-        assert table is not None, f"no page table for {address:#x}"
-        self.kernel.ram.writable(table)[address >> PAGE_SHIFT & PTRS_PER_PTE - 1] = entry
+        kernel = self.kernel
+        upper = kernel.ram.frames[mm.pgd][address >> PGDIR_SHIFT]
+        assert upper & PTE_PRESENT, f"no page table for {address:#x}"
+        kernel.ram.writable(upper >> PAGE_SHIFT)[address >> PAGE_SHIFT & PTRS_PER_PTE - 1] = entry
         self.flush_tlb_page(mm, address)
 
     def flush_tlb_page(self, mm: Mm, address: int) -> None:

@@ -89,7 +89,7 @@ class Page:
 
     __slots__ = ("flags", "index", "mapcount", "mapping", "migratetype", "order", "pfn", "private", "refcount")
 
-    def __init__(self, pfn: int, order: int) -> None:
+    def __init__(self, pfn: int, order: int, migratetype: int = 0) -> None:
         self.pfn = pfn
         self.order = order
         self.refcount = 1
@@ -98,7 +98,7 @@ class Page:
         self.mapping: object = None
         self.index = 0
         self.private = 0
-        self.migratetype = 0
+        self.migratetype = migratetype
 
     def __repr__(self) -> str:
         return f"Page(pfn={self.pfn:#x}, order={self.order}, flags={self.flags:#x}, count={self.refcount})"

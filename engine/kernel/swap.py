@@ -48,12 +48,17 @@ class LruList(IntEnum):
     UNEVICTABLE = 4
 
 
+_INACTIVE_ANON, _ACTIVE_ANON, _INACTIVE_FILE, _ACTIVE_FILE, _UNEVICTABLE = LruList
+
+
 def folio_lru_list(page: Page) -> LruList:
     """folio_lru_list(): the list that the page's flags name."""
-    if page.flags & PG_UNEVICTABLE:
-        return LruList.UNEVICTABLE
-    base = LruList.INACTIVE_ANON if page.flags & PG_SWAPBACKED else LruList.INACTIVE_FILE
-    return LruList(base + 1) if page.flags & PG_ACTIVE else base
+    flags = page.flags
+    if flags & PG_UNEVICTABLE:
+        return _UNEVICTABLE
+    if flags & PG_SWAPBACKED:
+        return _ACTIVE_ANON if flags & PG_ACTIVE else _INACTIVE_ANON
+    return _ACTIVE_FILE if flags & PG_ACTIVE else _INACTIVE_FILE
 
 
 class Swap:
@@ -77,6 +82,10 @@ class Swap:
 
     def lru_cache_add_inactive_or_unevictable(self, page: Page, vma: VmArea) -> None:
         """The same for a page just made for `vma`: a locked region's pages are never reclaimed."""
+        if not vma.vm_flags & VM_LOCKED and page.flags & (PG_SWAPBACKED | PG_ACTIVE) == PG_SWAPBACKED:
+            page.flags |= PG_LRU
+            self.lists[_INACTIVE_ANON][page.pfn] = page
+            return
         if vma.vm_flags & VM_LOCKED:
             page.flags |= PG_UNEVICTABLE | PG_MLOCKED
             self.kernel.vmstat.unevictable_pgs_mlocked += 1
