@@ -7,7 +7,7 @@ connection, in one thread, and a lock on the folder refuses a second process. Re
 from __future__ import annotations
 
 import fcntl
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import create_engine, delete, event, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -17,11 +17,13 @@ from app.store import schema
 from app.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
+
+    T = TypeVar("T")
 
 FILE_NAME: Final = "journal.sqlite3"
 LOCK_NAME: Final = "journal.lock"
@@ -158,6 +160,12 @@ class Journal:
             )
             entries = [Entry(*entry) for entry in rows]
         return Recorded(row.config, row.engine_version, row.created, Standing(row.version, row.chain), entries)
+
+
+    def look(self, question: Callable[[Connection], T]) -> T:
+        """What `question` finds, as of one moment."""
+        with self._reading.begin() as connection:
+            return question(connection)
 
 
 def _do(connection: Connection, statement: Any) -> None:

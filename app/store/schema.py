@@ -1,4 +1,4 @@
-"""The journal's tables: machines, and the commands that each was given."""
+"""The journal's tables: machines, the commands that each was given, programs that people write, sessions that they share."""
 
 from __future__ import annotations
 
@@ -34,3 +34,23 @@ commands: Final = Table(
     sqlite_with_rowid=False,
 )
 """`version` counts from 1. The key refuses a second writer of the same version; `chain` digests all outcomes so far."""
+
+programs: Final = Table(
+    "programs",
+    metadata,
+    Column("machine_id", String(32), ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("base", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The program in a machine's editor. Its first line is (or would be) the command after version `base`."""
+
+shares: Final = Table(
+    "shares",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("session", Text, nullable=False),
+    Column("created", String(32), nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Sessions too long for a link, as text: their machine and their commands. Never changed."""

@@ -1,0 +1,73 @@
+"""What people write and share, kept beside the journal: the program in each machine's editor, and shared sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio.to_thread
+from sqlalchemy import select
+from sqlalchemy.dialects.sqlite import insert
+
+from app.store import schema
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from app.store.journal import Journal
+
+
+class Draft(NamedTuple):
+    """The program in a machine's editor; its first line comes (or came) after version `base`."""
+
+    text: str = ""
+    base: int = 0
+
+
+class Texts:
+    """Writes are durable when they return, like the journal's own."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def keep_draft(self, machine_id: str, draft: Draft) -> None:
+        """The machine's program from now on. The machine must be there."""
+        values = {"machine_id": machine_id, **draft._asdict()}
+        statement = insert(schema.programs).values(values)
+        statement = statement.on_conflict_do_update(index_elements=["machine_id"], set_=draft._asdict())
+
+        def job(connection: Connection) -> None:
+            connection.execute(statement)
+
+        await asyncio.wrap_future(self._journal.writer.submit(job))
+
+    async def draft(self, machine_id: str) -> Draft | None:
+        """The machine's program, if it has one."""
+        table = schema.programs
+        statement = select(table.c.text, table.c.base).where(table.c.machine_id == machine_id)
+
+        def question(connection: Connection) -> Draft | None:
+            row = connection.execute(statement).one_or_none()
+            return None if row is None else Draft(*row)
+
+        return await anyio.to_thread.run_sync(self._journal.look, question)
+
+    async def keep_share(self, share_id: str, session: str, created: str) -> None:
+        """A shared session, for good. One that is there already stays as it is."""
+        values = {"id": share_id, "session": session, "created": created}
+        statement = insert(schema.shares).values(values).on_conflict_do_nothing()
+
+        def job(connection: Connection) -> None:
+            connection.execute(statement)
+
+        await asyncio.wrap_future(self._journal.writer.submit(job))
+
+    async def share(self, share_id: str) -> str | None:
+        """A shared session's text, if it is there."""
+        statement = select(schema.shares.c.session).where(schema.shares.c.id == share_id)
+
+        def question(connection: Connection) -> str | None:
+            found: str | None = connection.execute(statement).scalar_one_or_none()
+            return found
+
+        return await anyio.to_thread.run_sync(self._journal.look, question)
