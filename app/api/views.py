@@ -39,7 +39,7 @@ _PARAMETERS: Final[list[dict[str, Any]]] = [
     for name, what in (
         ("pid", "Whose: of views of a process. 0 is the first."),
         ("address", "Of page_walk, page_sharing and at; of chunk, where it may be a slot too. 0x… is understood."),
-        ("pfn", "Of frame and at: a page frame's number."),
+        ("pfn", "Of frame, buddy_tree and at: a page frame's number."),
         ("slot", "Of swap_slot and at: a slot of the swap area."),
         ("page", "Of file_page and at, beside file: which page of the file, from 0."),
     )
@@ -48,6 +48,7 @@ _PARAMETERS.extend(
     {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": what}
     for name, what in (
         ("pointer", 'Of would_free: a slot, a slot with an offset ("a+16"), or an address.'),
+        ("cache", "Of slab: the cache whose slabs are told object by object."),
         ("file", 'Of file_page and at: the path of a file that a process opened or mapped, such as "/bin/student".'),
     )
 )

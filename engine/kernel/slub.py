@@ -302,12 +302,17 @@ class Slub:
         self.kernel.ram.write32(address + cache.offset - PAGE_OFFSET, following)
 
     def free_objects(self, cache: KmemCache, slab: Slab) -> Iterator[int]:
-        """The addresses of a slab's free objects, as its list links them; of the CPU's slab, both its lists."""
+        """The addresses of a slab's free objects, as its list links them; of the CPU's slab, both its lists.
+
+        Not more than it has objects: a list that somebody overwrote may have no end.
+        """
         heads = [cache.cpu_freelist, slab.freelist] if slab is cache.cpu_slab else [slab.freelist]
+        left = slab.objects
         for head in heads:
             at = head
-            while at:
+            while at and left:
                 yield at
+                left -= 1
                 at = self.get_freepointer(cache, slab, at)
 
     def objects_in_use(self, cache: KmemCache) -> int:

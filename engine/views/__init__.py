@@ -13,11 +13,13 @@ from engine.views.arena import arena
 from engine.views.at import at, at_address, at_file_page, at_frame, at_swap_slot
 from engine.views.bins import bins
 from engine.views.buddy import buddy
+from engine.views.buddy_tree import buddy_tree
 from engine.views.changes import changes
 from engine.views.chunk import chunk
 from engine.views.damage import damage
 from engine.views.fault_decisions import fault_decisions
 from engine.views.file_page import file_page
+from engine.views.fragmentation import fragmentation
 from engine.views.frame import frame
 from engine.views.heap import heap
 from engine.views.leaks import leaks
@@ -29,6 +31,7 @@ from engine.views.physical_memory import physical_memory
 from engine.views.processes import processes
 from engine.views.reclaim import reclaim
 from engine.views.region_memory import region_memory
+from engine.views.slab import slab
 from engine.views.swap_slot import swap_slot
 from engine.views.tlb import tlb
 from engine.views.trace_tree import trace_tree
@@ -46,11 +49,13 @@ __all__ = [
     "at_swap_slot",
     "bins",
     "buddy",
+    "buddy_tree",
     "changes",
     "chunk",
     "damage",
     "fault_decisions",
     "file_page",
+    "fragmentation",
     "frame",
     "heap",
     "leaks",
@@ -62,6 +67,7 @@ __all__ = [
     "processes",
     "reclaim",
     "region_memory",
+    "slab",
     "swap_slot",
     "tlb",
     "trace_tree",
@@ -82,6 +88,9 @@ VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
         "file_page": file_page,
         "swap_slot": swap_slot,
         "buddy": buddy,
+        "buddy_tree": buddy_tree,
+        "fragmentation": fragmentation,
+        "slab": slab,
         "ledger": ledger,
         "heap": heap,
         "bins": bins,
