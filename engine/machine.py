@@ -15,7 +15,7 @@ from engine.kernel.kernel import Kernel
 from engine.kernel.proc import proc_text
 from engine.kernel.proc.binary import proc_bytes
 from engine.kernel.task import Killed, SignalNumber
-from engine.libc.abort import Abort
+from engine.libc.abort import Abort, Endless
 from engine.operations import OPERATIONS, REFUSALS
 from engine.outcome import CommandError, Ended, Outcome, Signal
 from engine.process import Process
@@ -97,6 +97,9 @@ class Machine:
         except Abort as abort:
             signal = Signal(SignalNumber.SIGABRT.name, _NO_CODE, None, fatal=True, message=abort.message)
             outcome = self._die(process, command, SignalNumber.SIGABRT, signal)
+        except Endless as endless:
+            signal = Signal(SignalNumber.SIGKILL.name, _NO_CODE, None, fatal=True, message=f"{endless}; it was killed")
+            outcome = self._die(process, command, SignalNumber.SIGKILL, signal)
         except CommandError:
             trace.retract(before)
             raise

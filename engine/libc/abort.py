@@ -1,6 +1,11 @@
 """malloc_printerr(): glibc found the heap damaged, says so, and ends the process."""
 
-from typing import NoReturn
+from __future__ import annotations
+
+from typing import Final, NoReturn
+
+TURNS_MAXIMUM: Final = 1 << 20
+"""Turns after which a walk along a list is taken to be endless: more chunks than any session has."""
 
 
 class Abort(Exception):  # noqa: N818 - it is what the program does
@@ -9,6 +14,18 @@ class Abort(Exception):  # noqa: N818 - it is what the program does
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+class Endless(Exception):  # noqa: N818 - it is what the program does
+    """A damaged list leads back to itself, and glibc walks along it for ever. Whoever waits kills the program."""
+
+    def __init__(self, function: str) -> None:
+        super().__init__(f"{function}() follows a damaged list that leads back to itself, and would never return")
+        self.function = function
+
+    def __reduce__(self) -> tuple[type[Endless], tuple[str]]:
+        """As it crosses from one process to another."""
+        return Endless, (self.function,)
 
 
 def malloc_printerr(message: str) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.events.libc import BinPut
-from engine.libc.abort import malloc_assert, malloc_printerr
+from engine.libc.abort import TURNS_MAXIMUM, Endless, malloc_assert, malloc_printerr
 from engine.libc.chunk import (
     BK,
     BK_NEXTSIZE,
@@ -174,7 +174,11 @@ def _place_in_large_bin(heap: Heap, header: int, victim: int, size: int) -> tupl
     at = load32(forward + SIZE)
     if at & NON_MAIN_ARENA:
         malloc_assert("_int_malloc", "chunk_main_arena (fwd)")
+    turns = 0
     while size < at:
+        turns += 1
+        if turns == TURNS_MAXIMUM:
+            raise Endless("malloc")
         forward = load32(forward + FD_NEXTSIZE)
         at = load32(forward + SIZE)
         if at & NON_MAIN_ARENA:
@@ -228,7 +232,11 @@ def _place_among(
 ) -> tuple[int, int] | None:
     """place_at_hand() for a chunk that is not smaller than all others. `forward` is the largest, `head` the new one's header."""
     found = pages[forward + SIZE >> 12][forward + SIZE >> 2 & 1023]
+    turns = 0
     while head < found and not found & NON_MAIN_ARENA:
+        turns += 1
+        if turns == TURNS_MAXIMUM:
+            return None
         forward = pages[forward + FD_NEXTSIZE >> 12][forward + FD_NEXTSIZE >> 2 & 1023]
         if forward & 15 != CHUNK_HDR_SZ:
             return None

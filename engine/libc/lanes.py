@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.events.libc import BinGet, BinPut, ChunkSplit, TopSplit
+from engine.libc.abort import TURNS_MAXIMUM
 from engine.libc.bins import STRADDLING, place_at_hand, unlink_at_hand
 from engine.libc.chunk import CHUNK_HDR_SZ, MINSIZE, PREV_INUSE, PTRDIFF_MAX, SIZE_MASK, request2size
 from engine.libc.int_malloc import MAX_ITERS, int_malloc
@@ -208,8 +209,11 @@ def _best_of_large_bin(pages: dict[int, array[int]], first: int, header: int, wa
     """The smallest chunk that fits of the request's own large bin, whose largest is `first`; 0 where none does."""
     if first == header or pages[first + 4 >> 12][first + 4 >> 2 & 1023] < wanted:
         return 0
-    victim, size = first, 0
+    victim, size, turns = first, 0, 0
     while size < wanted:
+        turns += 1
+        if turns == TURNS_MAXIMUM:
+            raise KeyError(victim)
         victim = pages[victim + 20 >> 12][victim + 20 >> 2 & 1023]
         if victim & 15 != CHUNK_HDR_SZ:
             return victim

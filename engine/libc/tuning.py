@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.libc.abort import malloc_printerr
+from engine.libc.abort import TURNS_MAXIMUM, Endless, malloc_printerr
 from engine.libc.chunk import (
     BK,
     CHUNK_HDR_SZ,
@@ -122,7 +122,11 @@ def mallinfo2(heap: Heap) -> Mallinfo2:
     for index in range(1, NBINS):
         header = bin_at(arena, index)
         chunk = load32(header + BK)
+        turns = 0
         while chunk != header:
+            turns += 1
+            if turns == TURNS_MAXIMUM:
+                raise Endless("mallinfo2")
             blocks += 1
             free += load32(chunk + SIZE) & SIZE_MASK
             chunk = load32(chunk + BK)
@@ -151,6 +155,8 @@ def _in_fastbins(heap: Heap) -> tuple[int, int]:
             if misaligned_chunk(chunk):
                 malloc_printerr("int_mallinfo(): unaligned fastbin chunk detected")
             blocks += 1
+            if blocks == TURNS_MAXIMUM:
+                raise Endless("mallinfo2")
             total += load32(chunk + SIZE) & SIZE_MASK
             chunk = protect_pointer(chunk + FD, load32(chunk + FD))
     return blocks, total

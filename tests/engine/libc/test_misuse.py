@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from engine import libc
+from engine.commands import Mallinfo
 from engine.events.libc import TcacheDoubleFree, TcachePut
 from engine.libc.malloc import TCACHE_KEY
 from tests.engine.libc.c_program import HEAP, READABLE, UNSORTED_BIN, Program, seven_cached
@@ -219,3 +220,14 @@ def test_a_second_free_of_a_mapping_faults() -> None:
 def test_a_free_of_null_does_nothing() -> None:
     program = Program("malloc a 24")
     assert program.events("free 0") == []
+
+
+def test_a_list_that_leads_back_to_itself_ends_the_program_instead_of_the_machine() -> None:
+    program = Program("malloc a 2000", "malloc b 2000", "malloc c 20", "free b")
+    program.do(f"write32 b+4 {program['b'] - 8:#x}")
+    outcome = program.machine.perform(Mallinfo())
+    assert outcome.signal is not None
+    assert outcome.signal.message == (
+        "mallinfo2() follows a damaged list that leads back to itself, and would never return; it was killed"
+    )
+    assert outcome.ended == (0, -1, 9)
