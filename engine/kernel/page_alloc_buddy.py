@@ -10,7 +10,7 @@ Left out: page isolation, guard pages, page reporting, the capture of a freed bl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.events.page_alloc import BuddyMerge, Expand, FreeOnePage, MmPageAllocZoneLocked
 from engine.kernel.mm_types import PG_LRU
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from engine.kernel.mm_types import Page
     from engine.trace import Trace
+
+_new: Final = tuple.__new__
+"""Makes an event of its type and a tuple in half the time that its constructor takes."""
 
 
 def mod_zone_freepage_state(zone: Zone, pages: int) -> None:
@@ -77,7 +80,7 @@ def rmqueue_smallest(zone: Zone, order: int, migratetype: int, trace: Trace) -> 
             expand(zone, pfn, order, current_order, migratetype, trace)
         if trace.on:
             refill = migratetype < MIGRATE_PCPTYPES and (order <= PAGE_ALLOC_COSTLY_ORDER or order == PAGEBLOCK_ORDER)
-            trace.emit(MmPageAllocZoneLocked(pfn, order, migratetype, refill))
+            trace.emit(_new(MmPageAllocZoneLocked, (pfn, order, migratetype, refill)))
         return pfn
     return NO_PFN
 
@@ -92,7 +95,7 @@ def expand(zone: Zone, pfn: int, low: int, high: int, migratetype: int, trace: T
         area.blocks[half] = migratetype
         area.free_list[migratetype][half] = None
         if trace.on:
-            trace.emit(Expand(zone.name, half, high, migratetype))
+            trace.emit(_new(Expand, (zone.name, half, high, migratetype)))
 
 
 def free_one_page(zone: Zone, pfn: int, order: int, migratetype: int, to_tail: bool, trace: Trace) -> None:
@@ -116,7 +119,7 @@ def free_one_page(zone: Zone, pfn: int, order: int, migratetype: int, to_tail: b
             break
         del area.free_list[buddy_type][buddy_pfn]
         if trace.on:
-            trace.emit(BuddyMerge(zone.name, pfn, buddy_pfn, order))
+            trace.emit(_new(BuddyMerge, (zone.name, pfn, buddy_pfn, order)))
         pfn &= buddy_pfn
         order += 1
 
@@ -128,7 +131,7 @@ def free_one_page(zone: Zone, pfn: int, order: int, migratetype: int, to_tail: b
         free_list.move_to_end(pfn, last=False)
         to_tail = True
     if trace.on:
-        trace.emit(FreeOnePage(zone.name, pfn, order, migratetype, to_tail))
+        trace.emit(_new(FreeOnePage, (zone.name, pfn, order, migratetype, to_tail)))
 
 
 def buddy_merge_likely(zone: Zone, pfn: int, order: int) -> bool:

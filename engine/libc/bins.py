@@ -54,8 +54,16 @@ def unlink_at_hand(pages: dict[int, array[int]], chunk: int) -> bool:
         page, at = pages[chunk >> 12], chunk >> 2 & 1023
         size = page[at + 1] & SIZE_MASK
         foot = chunk + size & WORD
+        return pages[foot >> 12][foot >> 2 & 1023] == size and relink_at_hand(pages, chunk, page, at, size)
+    except (KeyError, IndexError):
+        return False
+
+
+def relink_at_hand(pages: dict[int, array[int]], chunk: int, page: array[int], at: int, size: int) -> bool:
+    """The same for a chunk, at `at` in `page`, whose size is known to be right, and which does not straddle two pages."""
+    try:
         forward, back = page[at + 2], page[at + 3]
-        if pages[foot >> 12][foot >> 2 & 1023] != size or (forward | back) & 3:
+        if (forward | back) & 3:
             return False
         forward_page, forward_at = pages[forward + BK >> 12], forward + BK >> 2 & 1023
         back_page, back_at = pages[back + FD >> 12], back + FD >> 2 & 1023

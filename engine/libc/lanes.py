@@ -17,7 +17,7 @@ from engine.events.libc import BinGet, BinPut, ChunkSplit, TopSplit
 from engine.libc.abort import TURNS_MAXIMUM
 from engine.libc.bins import STRADDLING, place_at_hand, unlink_at_hand
 from engine.libc.chunk import CHUNK_HDR_SZ, MINSIZE, PREV_INUSE, PTRDIFF_MAX, SIZE_MASK, request2size
-from engine.libc.int_malloc import MAX_ITERS, int_malloc
+from engine.libc.int_malloc import MAX_ITERS, int_malloc, use_top
 from engine.libc.state import (
     BINMAP,
     BINMAP_WORDS,
@@ -109,7 +109,7 @@ def malloc_at_hand(heap: Heap, wanted: int) -> int:
             while not bits:
                 block += 1
                 if block >= BINMAP_WORDS:
-                    return _use_top(heap, pages, words, wanted) or -filed
+                    return _use_top(heap, pages, words, wanted) or use_top(heap, arena, wanted) or -filed
                 bits = words[at + _BINMAP + block]
             bit = bits & -bits
             index = (block << 5) + bit.bit_length() - 1
@@ -264,15 +264,18 @@ def _carve(heap: Heap, pages: dict[int, array[int]], words: array[int], victim: 
 
 
 def _use_top(heap: Heap, pages: dict[int, array[int]], words: array[int], wanted: int) -> int:
-    """The chunk cut off top; 0 where top is too small or not as it should be."""
+    """use_top() where it is at hand: the chunk cut off top; 0 where top is too small or not as it should be."""
     at = heap.arena_at
     top = words[at + _TOP]
-    page, place = pages[top >> 12], (top >> 2 & 1023) + 1
-    available = page[place] & SIZE_MASK
-    if top & 15 != CHUNK_HDR_SZ or available > words[at + _SYSTEM_MEM] or available < wanted + MINSIZE:
-        return 0
+    page, place = pages.get(top >> 12), (top >> 2 & 1023) + 1
     remainder = top + wanted
-    pages[remainder >> 12][(remainder >> 2 & 1023) + 1] = available - wanted | PREV_INUSE
+    rest_page = pages.get(remainder >> 12)
+    if page is None or rest_page is None or top & 15 != CHUNK_HDR_SZ:
+        return 0
+    available = page[place] & SIZE_MASK
+    if available > words[at + _SYSTEM_MEM] or available < wanted + MINSIZE:
+        return 0
+    rest_page[(remainder >> 2 & 1023) + 1] = available - wanted | PREV_INUSE
     page[place] = wanted | PREV_INUSE
     words[at + _TOP] = remainder
     if heap.trace.on:

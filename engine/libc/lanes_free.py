@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.events.libc import BinPut, ChunkMerged, FastbinPut, TopMerged
-from engine.libc.bins import STRADDLING, unlink_at_hand
-from engine.libc.chunk import CHUNK_HDR_SZ, IS_MMAPPED, MINSIZE, NON_MAIN_ARENA, PREV_INUSE, SIZE_MASK
+from engine.libc.bins import STRADDLING, relink_at_hand, unlink_at_hand
+from engine.libc.chunk import CHUNK_HDR_SZ, PREV_INUSE, SIZE_MASK
 from engine.libc.consolidate import free_to_unsorted, insert_and_tell
 from engine.libc.state import (
     BINS,
@@ -19,8 +19,6 @@ from engine.libc.state import (
     MIN_LARGE_SIZE,
     NONCONTIGUOUS_BIT,
     SYSTEM_MEM,
-    TCACHE_BINS,
-    TCACHE_COUNT,
     TOP,
     UNSORTED,
 )
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 
     from engine.libc.heap import Heap
 
-# struct malloc_state and mp_ in words from their beginning
+# struct malloc_state in words from their beginning
 _FLAGS: Final = FLAGS >> 2
 _HAVE_FASTCHUNKS: Final = HAVE_FASTCHUNKS >> 2
 _FASTBINS: Final = (FASTBINS >> 2) - 2
@@ -38,35 +36,25 @@ _FASTBINS: Final = (FASTBINS >> 2) - 2
 _TOP: Final = TOP >> 2
 _UNSORTED_FD: Final = BINS >> 2
 _SYSTEM_MEM: Final = SYSTEM_MEM >> 2
-_TCACHE_BINS: Final = TCACHE_BINS >> 2
-_TCACHE_COUNT: Final = TCACHE_COUNT >> 2
 _UNSORTED_BIN: Final = 1
-_UNUSUAL: Final = 8 | NON_MAIN_ARENA | IS_MMAPPED
-"""Bits of a header that are clear in nearly every chunk."""
 _new: Final = tuple.__new__
 """Makes an event of its type and a tuple in half the time that its constructor takes."""
 
 
-def free_at_hand(heap: Heap, chunk: int) -> int:
-    """Frees a chunk that the tcache does not take, joined with its neighbours where it is not for a fast bin; its final size.
+def free_at_hand(heap: Heap, pages: dict[int, array[int]], chunk: int, head: int) -> int:
+    """Frees a chunk, with header `head`, that the tcache does not take, joined with its neighbours where no fast bin takes it.
 
-    0, with nothing changed, where the general way has to be taken.
+    Its final size; 0, with nothing changed, where the general way has to be taken.
     """
-    pages = heap.cpu.write_pages
     try:
         words, tuning = pages[heap.arena_page], heap.cpu.read_pages[heap.tuning_page]
         at = heap.arena_at
-        head = pages[chunk >> 12][(chunk >> 2 & 1023) + 1]
         size = head & SIZE_MASK
-        if chunk & 15 != CHUNK_HDR_SZ or head & _UNUSUAL or size < MINSIZE or tuning[heap.perturb_at]:
-            return 0
-        if not heap.tcache or _tcache_takes(heap, pages, words, chunk, size):
-            return 0
         next_chunk = chunk + size
-        next_page, next_at = pages[next_chunk >> 12], (next_chunk >> 2 & 1023) + 1
-        next_head = next_page[next_at]
+        next_page, next_at = pages[next_chunk >> 12], next_chunk >> 2 & 1023
+        next_head = next_page[next_at + 1]
         next_size = next_head & SIZE_MASK
-        if next_head <= CHUNK_HDR_SZ or next_size >= words[at + _SYSTEM_MEM]:
+        if next_head <= CHUNK_HDR_SZ or next_size >= words[at + _SYSTEM_MEM] or tuning[heap.perturb_at]:
             return 0
         if size <= tuning[heap.max_fast_at]:
             return _to_fastbin(heap, pages, words, chunk, size)
@@ -78,46 +66,39 @@ def free_at_hand(heap: Heap, chunk: int) -> int:
             or not next_head & PREV_INUSE
         ):
             return 0
-        at_top = next_chunk == top
-        behind = next_chunk + next_size
-        join = not at_top and not pages[behind + 4 >> 12][behind + 4 >> 2 & 1023] & PREV_INUSE
+        join = False
+        if next_chunk != top:
+            behind = next_chunk + next_size
+            behind_page, behind_at = pages[behind + 4 >> 12], behind + 4 >> 2 & 1023
+            join = not behind_page[behind_at] & PREV_INUSE
         if not head & PREV_INUSE:
             before = pages[chunk >> 12][chunk >> 2 & 1023]
-            if pages[chunk - before + 4 >> 12][chunk - before + 4 >> 2 & 1023] & SIZE_MASK != before:
-                return 0
-            if not unlink_at_hand(pages, chunk - before):
-                return 0
             chunk -= before
+            page, place = pages[chunk >> 12], chunk >> 2 & 1023
+            if page[place + 1] & SIZE_MASK != before or chunk & 0xFFF == STRADDLING or chunk & 15 != CHUNK_HDR_SZ:
+                return 0
+            if not relink_at_hand(pages, chunk, page, place, before):
+                return 0
             size += before
     except (KeyError, IndexError):
         return 0
-    if at_top:
+    joined = not head & PREV_INUSE
+    if next_chunk == top:
         size += next_size
-        pages[chunk + 4 >> 12][chunk + 4 >> 2 & 1023] = size | PREV_INUSE
+        pages[chunk >> 12][(chunk >> 2 & 1023) + 1] = size | PREV_INUSE
         words[at + _TOP] = chunk
         if heap.trace.on:
             heap.trace.emit(_new(TopMerged, (chunk, size)))
         return size
     if not join:
-        next_page[next_at] = next_head & ~PREV_INUSE
+        next_page[next_at + 1] = next_head & ~PREV_INUSE
     elif unlink_at_hand(pages, next_chunk):
         size += next_size
+        joined = True
     else:
-        return free_to_unsorted(heap, heap.main_arena, chunk, size, next_chunk, next_size, joined=not head & PREV_INUSE)
-    _to_unsorted(heap, pages, words, chunk, size, joined=join or not head & PREV_INUSE)
+        return free_to_unsorted(heap, heap.main_arena, chunk, size, next_chunk, next_size, joined=joined)
+    _to_unsorted(heap, pages, words, chunk, size, joined=joined)
     return size
-
-
-def _tcache_takes(heap: Heap, pages: dict[int, array[int]], words: array[int], chunk: int, size: int) -> bool:
-    """Whether the tcache may take the chunk, or has to look whether it has it already. Raises KeyError."""
-    index = size - 1 >> 4
-    mp = heap.mp >> 2 & 1023
-    if index >= words[mp + _TCACHE_BINS]:
-        return False
-    if pages[chunk + 12 >> 12][chunk + 12 >> 2 & 1023] == heap.tcache_key:
-        return True
-    count = heap.tcache + 2 * index
-    return pages[count >> 12][count >> 2 & 1023] >> ((count & 2) << 3) & 0xFFFF < words[mp + _TCACHE_COUNT]
 
 
 def _to_fastbin(heap: Heap, pages: dict[int, array[int]], words: array[int], chunk: int, size: int) -> int:

@@ -131,14 +131,18 @@ class Libc:
         heap = self.heap
         word = mem >> 2 & 1023
         pages = heap.cpu.write_pages
+        size = 0
         try:
-            page = pages[mem >> 12]
+            page, tcache = pages[mem >> 12], pages[self._tcache_page]
             if word and not mem & 15:
                 head = page[word - 1]
                 index = (head >> 4) - 1
                 settings = heap.cpu.read_pages[self._mp_page]
-                if not head & 14 and 0 <= index < settings[self._bins_at] and page[word + 1] != heap.tcache_key:
-                    tcache = pages[self._tcache_page]
+                if head & 14 or index < 0:
+                    pass
+                elif index >= settings[self._bins_at]:
+                    size = free_at_hand(heap, pages, mem - CHUNK_HDR_SZ, head)
+                elif page[word + 1] != heap.tcache_key:
                     at = self._counts_at + (index >> 1)
                     shift = (index & 1) << 4
                     if tcache[at] >> shift & 0xFFFF < settings[self._bins_at + 2]:
@@ -150,13 +154,12 @@ class Libc:
                         if heap.trace.on:
                             heap.trace.emit(PUT_EVENTS[index])
                         return
+                    size = free_at_hand(heap, pages, mem - CHUNK_HDR_SZ, head)
         except KeyError:
             pass
-        if not mem:
-            return
-        size = free_at_hand(heap, mem - CHUNK_HDR_SZ)
         if not size:
-            self._free(mem)
+            if mem:
+                self._free(mem)
         elif size >= FASTBIN_CONSOLIDATION_THRESHOLD:
             after_large_free(heap, heap.main_arena)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.process import Process
 
 SBRK_FAILED: Final = 0xFFFFFFFF
+_LIBC_CALL_NS: Final = COSTS.libc_call
 
 
 def _error(process: Process) -> str:
@@ -24,18 +25,18 @@ def _error(process: Process) -> str:
 
 def malloc(machine: Machine, process: Process, command: Malloc, address: int) -> Outcome:
     """malloc()."""
-    machine.clock.ns += COSTS.libc_call
-    pointer = process.libc.malloc(command.size)
-    process.slots[command.as_] = pointer
+    machine.clock.ns += _LIBC_CALL_NS
+    size = command.size
+    pointer = process.slots[command.as_] = process.libc.malloc(size)
     if pointer:
-        process.allocations.given[pointer] = machine.version << ASKED_BITS | command.size
+        process.allocations.given[pointer] = machine.version << ASKED_BITS | size
         return returned("malloc", process.pid, pointer)
     return Outcome("malloc", process.pid, 0, _error(process))
 
 
 def calloc(machine: Machine, process: Process, command: Calloc, address: int) -> Outcome:
     """calloc()."""
-    machine.clock.ns += COSTS.libc_call
+    machine.clock.ns += _LIBC_CALL_NS
     pointer = process.libc.calloc(command.count, command.size)
     process.slots[command.as_] = pointer
     if pointer:
@@ -45,7 +46,7 @@ def calloc(machine: Machine, process: Process, command: Calloc, address: int) ->
 
 def realloc(machine: Machine, process: Process, command: Realloc, address: int) -> Outcome:
     """realloc(): the slot keeps its pointer when there is no memory."""
-    machine.clock.ns += COSTS.libc_call
+    machine.clock.ns += _LIBC_CALL_NS
     pointer = process.libc.realloc(address, command.size)
     _note_realloc(process.allocations, address, pointer, command.size, machine.version)
     if pointer or not command.size:
@@ -64,7 +65,7 @@ def _note_realloc(allocations: Allocations, old: int, new: int, size: int, versi
 
 def memalign(machine: Machine, process: Process, command: Memalign, address: int) -> Outcome:
     """memalign()."""
-    machine.clock.ns += COSTS.libc_call
+    machine.clock.ns += _LIBC_CALL_NS
     pointer = process.libc.memalign(command.alignment, command.size)
     process.slots[command.as_] = pointer
     if pointer:
@@ -74,7 +75,7 @@ def memalign(machine: Machine, process: Process, command: Memalign, address: int
 
 def free(machine: Machine, process: Process, command: Free, address: int) -> Outcome:
     """free()."""
-    machine.clock.ns += COSTS.libc_call
+    machine.clock.ns += _LIBC_CALL_NS
     process.libc.free(address)
     process.allocations.freed[address] = machine.version
     return process.freed
