@@ -181,6 +181,18 @@ class Machines:
         async with self._holding(machine_id) as held:
             return await self._in_thread(lambda: question(held.session))
 
+    async def imagine(
+        self, config: MachineConfig, commands: Sequence[Command], question: Callable[[Session], T]
+    ) -> T:
+        """What `question` finds on a machine that nobody keeps, after `commands`. Raises CommandError."""
+
+        def work() -> T:
+            session = Session(config)
+            session.perform_all(commands)
+            return question(session)
+
+        return await self._in_thread(work)
+
     async def delete(self, machine_id: str) -> None:
         """Forgets the machine for good. Raises UnknownMachine."""
         async with self._holding(machine_id) as held:

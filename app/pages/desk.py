@@ -1,0 +1,172 @@
+"""The editor's requests: keep a program, load a scenario, perform it whole or line by line. Works as plain forms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from app.import_logs import LogError, import_log, looks_like_a_log
+from app.language import Mistake, Program, program_of, read_program
+from app.machines import HistoryFull, UnknownMachine
+from app.pages.choosing import Wanted
+from app.pages.desk_panel import OnTheDesk
+from app.pages.playground import SEE_OTHER, HxType, machines_of_request, missing, show, texts_of_form, texts_of_request
+from app.pages.program_panel import Noted, done_lines, read_draft
+from app.programs import ProgramError
+from app.rep_traces import HEADER, parse_rep
+from app.scenarios import scenarios
+from app.session_text import machine_of_words
+from app.store.texts import Draft
+from engine.config import ConfigError
+from engine.outcome import CommandError
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from engine.session import Session
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+TEXT_MAXIMUM: Final = 64_000
+
+
+@router.post("/m/{machine_id}/program")
+async def program(request: Request, machine_id: str, pid: int = 0, hx_type: HxType = None) -> Response:
+    """What the editor's buttons ask for; the program is kept whatever comes of it."""
+    values = texts_of_form(await request.form())
+    asked, text = values.get("do", "keep"), values.get("program", "").replace("\r\n", "\n").strip("\n")
+    try:
+        kept = await texts_of_request(request).draft(machine_id)
+        if asked == "load":
+            return await _load(request, machine_id, pid, values.get("scenario", ""))
+        if asked == "boot":
+            return await _boot(request, text)
+        draft, note = _read(text, kept)
+        noted = await _perform(request, machine_id, asked, draft, kept)
+    except UnknownMachine as unknown:
+        return missing(request, str(unknown), hx_type)
+    noted = replace(noted, note=noted.note or note)
+    if noted.mistakes or noted.note:
+        brought = OnTheDesk(await texts_of_request(request).draft(machine_id), noted)
+        return await show(request, machine_id, Wanted("", "", pid), hx_type, brought=brought)
+    return _back(machine_id, pid)
+
+
+def _back(machine_id: str, pid: int) -> Response:
+    query = f"?{urlencode({'pid': pid})}" if pid else ""
+    return RedirectResponse(f"/m/{machine_id}{query}#program", SEE_OTHER)
+
+
+async def _load(request: Request, machine_id: str, pid: int, name: str) -> Response:
+    """Puts a scenario into the editor."""
+    scenario = scenarios().get(name)
+    text = "" if scenario is None else scenario.text.rstrip("\n")
+    await _keep(request, machine_id, Draft(text, 0))
+    return _back(machine_id, pid)
+
+
+async def _boot(request: Request, text: str) -> Response:
+    """Boots the machine that the program is meant for, with the program in its editor."""
+    try:
+        config = machine_of_words(read_program(text).directive("machine"))
+    except ConfigError:
+        config = machine_of_words("")
+    held = await machines_of_request(request).create(config)
+    await texts_of_request(request).keep_draft(held.id, Draft(text, 0))
+    return _back(held.id, 0)
+
+
+async def _keep(request: Request, machine_id: str, draft: Draft) -> None:
+    """Raises UnknownMachine."""
+    await machines_of_request(request).get(machine_id)
+    await texts_of_request(request).keep_draft(machine_id, draft)
+
+
+def _read(text: str, kept: Draft | None) -> tuple[Draft, str]:
+    """The program that was sent, and a word on how it was read: logs of other tools become programs."""
+    base = 0 if kept is None else kept.base
+    text = text[:TEXT_MAXIMUM]
+    lines = text.split("\n")
+    try:
+        if looks_like_a_log(lines):
+            found = import_log(text)
+            note = f"Read as a log: {len(found.commands)} calls; {found.left_out} other lines are left out."
+            return Draft(program_of(found.commands).rstrip(), base), note
+        if _looks_like_a_trace(lines):
+            commands = [operation.line.command for operation in parse_rep(text).operations]
+            return Draft(program_of(commands).rstrip(), base), "Read as a trace of the malloc lab (.rep)."
+    except (LogError, ProgramError) as error:
+        return Draft(text, base), str(error)
+    return Draft(text, base), ""
+
+
+def _looks_like_a_trace(lines: list[str]) -> bool:
+    """Whether the first lines are the numbers with which a malloc-lab trace begins."""
+    head = [line.strip() for line in lines if line.strip()][: len(HEADER)]
+    return len(head) == len(HEADER) and all(line.isdigit() for line in head)
+
+
+async def _perform(request: Request, machine_id: str, asked: str, draft: Draft, kept: Draft | None) -> Noted:
+    """Performs what was asked of the program. What the machine refuses is noted at its line; what came before stays done."""
+    machines = machines_of_request(request)
+    version = await machines.look(machine_id, lambda session: session.version)
+    if asked == "run":
+        draft = draft._replace(base=0)
+    elif asked == "here" or (asked == "next" and kept is None):
+        draft = draft._replace(base=version)
+    await _keep(request, machine_id, draft)
+    program = await machines.look(machine_id, lambda session: read_draft(session, draft))
+    if program.mistakes or asked not in ("run", "here", "next") or not program.lines:
+        return Noted()
+    if asked == "next":
+        return await _next(request, machine_id, draft, program)
+    if asked == "run":
+        await machines.go_to(machine_id, 0)
+    return await _all(request, machine_id, program)
+
+
+async def _all(request: Request, machine_id: str, program: Program) -> Noted:
+    machines, limit = machines_of_request(request), request.app.state.settings.programme_limit
+    if len(program.lines) > limit:
+        message = f"the program has {len(program.lines)} commands; {limit} are performed at once"
+        return Noted((Mistake(program.lines[limit].index, 0, 0, message),))
+    try:
+        await machines.perform(machine_id, program.commands)
+    except CommandError as error:
+        done = error.index or 0
+        await machines.perform(machine_id, program.commands[:done])
+        return Noted((program.mistake_of(done, error),))
+    except HistoryFull as full:
+        return Noted((Mistake(0, 0, 0, str(full)),))
+    return Noted()
+
+
+async def _next(request: Request, machine_id: str, draft: Draft, program: Program) -> Noted:
+    """Performs the first line that is not done; one that was stepped back over is stepped over again."""
+    machines = machines_of_request(request)
+
+    def where(session: Session) -> tuple[int | None, bool]:
+        versions = done_lines(session, program, draft.base)
+        number = next((at for at, version in enumerate(versions) if version is None), None)
+        version = session.version
+        ahead = number is not None and session.commands[version : version + 1] == [program.commands[number]]
+        return number, ahead
+
+    number, ahead = await machines.look(machine_id, where)
+    if number is None:
+        return Noted(note="Every line is done. Run it from the start again, or go on with commands of your own.")
+    try:
+        if ahead:
+            version = await machines.look(machine_id, lambda session: session.version)
+            await machines.go_to(machine_id, version + 1)
+        else:
+            await machines.perform(machine_id, [program.commands[number]])
+    except CommandError as error:
+        return Noted((program.mistake_of(number, error),))
+    except HistoryFull as full:
+        return Noted((Mistake(program.lines[number].index, 0, 0, str(full)),))
+    return Noted()
