@@ -32,7 +32,7 @@ def resemble(kernel: Kernel, vmstat: Mapping[str, int], image: ProgramImage) -> 
     listed = sum(vmstat[name] for name in _LISTS)
     user = max(listed, vmstat["nr_anon_pages"] + vmstat["nr_file_pages"] - vmstat["nr_swapcached"])
     available = vmstat["nr_free_pages"] + user + vmstat["nr_page_table_pages"]
-    _take_frames(kernel, _free_pages(kernel) - available)
+    _take_frames(kernel, _available_pages(kernel) - available)
     used = _image_pages(kernel, image)
     unused = _fill_cache(kernel, _RAMFS_PATH, FileSystem.TMPFS, max(in_ramfs, 0))
     _activate(kernel, (used + unused)[: vmstat["nr_active_anon"]])
@@ -61,8 +61,10 @@ def _image_pages(kernel: Kernel, image: ProgramImage) -> list[Page]:
     return list(dict.fromkeys(page for page in found if page is not None))
 
 
-def _free_pages(kernel: Kernel) -> int:
-    return sum(zone.free_pages + zone.per_cpu_pageset.count for zone in kernel.page_alloc.zones)
+def _available_pages(kernel: Kernel) -> int:
+    """Free pages, and those that the program has already."""
+    free = sum(zone.free_pages + zone.per_cpu_pageset.count for zone in kernel.page_alloc.zones)
+    return free + sum(map(len, kernel.swap.lists)) + kernel.vmstat.nr_page_table_pages
 
 
 def _file_pages(image: ProgramImage) -> int:

@@ -24,7 +24,7 @@ class Costs(NamedTuple):
     """Until the first page of a read is there."""
     disk_transfer: int = 1_000
     """Each further page of the same read."""
-    submit_read: int = 2_000
+    submit_read: int = 2_500
     """The CPU's part of a page read: its place in the cache, its share of the request."""
     disk_write: int = 50_000
     """Until a write that somebody waits for is done."""

@@ -6,7 +6,7 @@ of it when he is done with a batch, as Linux does (try_to_unmap_flush()).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from engine.hardware.paging import PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT
 from engine.hardware.tlb import FlushReason
@@ -32,14 +32,8 @@ if TYPE_CHECKING:
 _INDEX: Final = PTRS_PER_PTE - 1
 
 
-class Place(NamedTuple):
-    """Where a page is mapped: entry `at` of the table in frame `table_pfn`, in region `vma`, for `address`."""
-
-    vma: VmArea
-    address: int
-    table_pfn: int
-    table: array[int]
-    at: int
+Place = tuple["VmArea", int, "array[int]", int]
+"""Where a page is mapped: the region, the page table's frame, its words, and which of them maps the page."""
 
 
 class RmapUnmap:
@@ -72,7 +66,7 @@ class RmapUnmap:
             at = address >> PAGE_SHIFT & _INDEX
             entry = table[at]
             if entry >> PAGE_SHIFT == pfn and entry & PTE_THERE:
-                found.append(Place(vma, address, table_pfn, table, at))
+                found.append((vma, table_pfn, table, at))
                 left -= 1
                 if not left:
                     break
@@ -87,7 +81,7 @@ class RmapUnmap:
             return 0, 0
         referenced = vm_flags = 0
         written = self.kernel.ram.written
-        for vma, _, table_pfn, table, at in self._places(page):
+        for vma, table_pfn, table, at in self._places(page):
             flags = vma.vm_flags
             if flags & VM_LOCKED:
                 self.kernel.mlock.mlock_folio(page)
@@ -106,7 +100,7 @@ class RmapUnmap:
         A page of a locked region, or one that MADV_FREE gave up and that was written since, stays mapped.
         """
         for place in self._places(page):
-            if place.vma.vm_flags & VM_LOCKED:
+            if place[0].vm_flags & VM_LOCKED:
                 self.kernel.mlock.mlock_folio(page)
                 return
             if not self._unmap_one(page, place):
@@ -114,7 +108,7 @@ class RmapUnmap:
 
     def _unmap_one(self, page: Page, place: Place) -> bool:
         """try_to_unmap_one()."""
-        vma, _, table_pfn, table, at = place
+        vma, table_pfn, table, at = place
         kernel, mm = self.kernel, vma.vm_mm
         entry = table[at]
         if entry & PTE_DIRTY:

@@ -42,6 +42,8 @@ LOCKED_PAGES: Final = 20
 FILES: Final = ("/mnt/disk", "/tmp/memory")
 KINDS: Final = ("private", "shared", "disk private", "disk shared", "memory private", "memory shared")
 CHILDREN: Final = 2
+SWAPPINESS: Final = (1, 60, 100, 200)
+"""Not 0: with it a kernel may rather kill than swap, as long as there are file pages."""
 
 Content = dict[int, int]
 """Page -> its first byte, where it is not what it was at first."""
@@ -79,7 +81,7 @@ pages = st.integers(0, REGION_PAGES - 1)
 class ContentIsNeverLost(RuleBasedStateMachine):
     """Commands that a program may give, and kernels may have to answer under pressure."""
 
-    @initialize(swappiness=st.sampled_from((0, 60, 100, 200)), page_cluster=st.sampled_from((0, 3)))
+    @initialize(swappiness=st.sampled_from(SWAPPINESS), page_cluster=st.sampled_from((0, 3)))
     def boot(self, swappiness: int, page_cluster: int) -> None:
         sysctls = (("swappiness", swappiness), ("page-cluster", page_cluster))
         self.machine = Machine(MachineConfig(ram_mb=16, swap_mb=64, sysctls=sysctls, trace_capacity=0))
