@@ -48,7 +48,9 @@ def ext4_capacity(disk_mb: int) -> int:
     groups = -(-total // _GROUP_KB)
     backups = sum(1 for group in range(groups) if _has_backup(group))
     journal = next((size for least, size in _JOURNALS if total >= least), 0)
-    used = total // 16 + journal + min(total // 50, _RESERVED_KB) + backups * _DESCRIPTORS_KB + 2 * groups + _LOST_FOUND_KB
+    used = (
+        total // 16 + journal + min(total // 50, _RESERVED_KB) + backups * _DESCRIPTORS_KB + 2 * groups + _LOST_FOUND_KB
+    )
     pages = max(total - used, 0) // KB_A_PAGE
     return pages - -(-pages // _PAGES_A_TREE)
 
