@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
@@ -99,11 +100,14 @@ class Held:
 class Machines:
     """The service behind every page and every API call. The engine works in threads, never on the event loop."""
 
-    def __init__(self, journal: Journal, *, live: int = 64, history: int = 100_000, threads: int = 4) -> None:
+    def __init__(
+        self, journal: Journal, *, live: int = 64, history: int = 100_000, threads: int = 4, host_memory_mb: int = 256
+    ) -> None:
         self._journal = journal
         self._live_maximum = live
         self._history_maximum = history
         self._threads = CapacityLimiter(threads)
+        self._host_memory_mb = host_memory_mb
         self._live: OrderedDict[str, Held] = OrderedDict()
         self._loading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.commands_performed = 0
@@ -116,6 +120,7 @@ class Machines:
 
     async def create(self, config: MachineConfig) -> Held:
         """Boots a machine and keeps it. Raises ConfigError when it cannot be."""
+        config = replace(config, host_memory_mb=min(config.host_memory_mb, self._host_memory_mb))
         session = await self._in_thread(lambda: Session(config))
         created = datetime.now(UTC).isoformat(timespec="seconds")
         held = Held(token_urlsafe(ID_BYTES), session, created)

@@ -77,6 +77,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             live=settings.live_machines,
             history=settings.history_limit,
             threads=settings.engine_threads,
+            host_memory_mb=settings.host_memory_mb,
         )
         app.state.metrics.watch(app.state.machines, journal)
         log.info("started", data=str(settings.data), engine=ENGINE_VERSION, sqlite=sqlite3.sqlite_version)

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """Commands in one machine's whole history: all of them are replayed to bring it back."""
     live_machines: int = Field(default=64, ge=1)
     """Machines kept in memory; the others are replayed from the journal when they are asked for."""
+    host_memory_mb: int = Field(default=256, ge=1, le=4096)
+    """What the frames of one machine may take of this host's memory: a command that needs more is refused."""
     engine_threads: int = Field(default=4, ge=1)
     """Machines that work at the same moment."""
     trusted_origins: frozenset[str] = frozenset()

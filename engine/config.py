@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 RAM_MB_MINIMUM: Final = 16
 RAM_MB_MAXIMUM: Final = 4096
 SWAP_MB_MAXIMUM: Final = 4096
+HOST_MEMORY_MB_MINIMUM: Final = 1
 SEED_MAXIMUM: Final = 2**63 - 1
 TLB_ENTRIES_MAXIMUM: Final = 4096
 
@@ -49,6 +50,8 @@ class MachineConfig:
     root_fs: str = "ext4"
     """Where the program and its libraries lie: "ext4" on the disk, or "tmpfs", as after booting from an initramfs."""
 
+    host_memory_mb: int = 256
+    """What the frames that a session has used may take of the host's memory; a command that needs more is refused."""
     firmware_pages: int = 35
     """Pages at the top of RAM where the BIOS keeps its tables: those of QEMU's PC."""
     resembles: tuple[tuple[str, int], ...] = ()
@@ -63,6 +66,7 @@ class MachineConfig:
         _within("disk_mb", self.disk_mb, 0, SWAP_MB_MAXIMUM)
         _within("seed", self.seed, 0, SEED_MAXIMUM)
         _within("tlb_entries", self.tlb_entries, 1, TLB_ENTRIES_MAXIMUM)
+        _within("host_memory_mb", self.host_memory_mb, HOST_MEMORY_MB_MINIMUM, RAM_MB_MAXIMUM)
         _within("firmware_pages", self.firmware_pages, 0, 256)
         _within("trace_capacity", self.trace_capacity, 0, 1 << 20)
         if self.root_fs not in ("ext4", "tmpfs"):

@@ -9,6 +9,7 @@ from engine.clock import Clock
 from engine.config import ConfigError
 from engine.digest import state_digest
 from engine.events.machine import SignalDelivered
+from engine.hardware.ram import HostMemoryError
 from engine.invariants import check
 from engine.kernel.errno import Errno
 from engine.kernel.kernel import Kernel
@@ -17,7 +18,7 @@ from engine.kernel.proc.binary import proc_bytes
 from engine.kernel.task import Killed, SignalNumber
 from engine.libc.abort import Abort, Endless
 from engine.operations import OPERATIONS, REFUSALS
-from engine.outcome import CommandError, Ended, Outcome, Signal
+from engine.outcome import CommandError, Ended, Outcome, OutOfHostMemory, Signal
 from engine.process import Process
 from engine.program import relocate, start_libc
 from engine.trace import Trace
@@ -97,6 +98,8 @@ class Machine:
         except Abort as abort:
             signal = Signal(SignalNumber.SIGABRT.name, _NO_CODE, None, fatal=True, message=abort.message)
             outcome = self._die(process, command, SignalNumber.SIGABRT, signal)
+        except HostMemoryError as error:
+            raise OutOfHostMemory(f"{error}; the command was not performed") from None
         except Endless as endless:
             signal = Signal(SignalNumber.SIGKILL.name, _NO_CODE, None, fatal=True, message=f"{endless}; it was killed")
             outcome = self._die(process, command, SignalNumber.SIGKILL, signal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.image import Mapping
 
@@ -24,9 +24,23 @@ class CommandError(ValueError):
         self.index: int | None = None
         """Which command of several it was, from 0."""
 
-    def __reduce__(self) -> tuple[type[CommandError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[CommandError], tuple[Any, ...]]:
         """As it crosses from one process to another."""
         return CommandError, (self.field, str(self))
+
+
+class OutOfHostMemory(CommandError):  # noqa: N818 - it says what is the matter
+    """The command needs more of the host's memory than the machine may have.
+
+    A session has put itself back to where it was. A machine alone stands in the middle of the command: it is of no more use.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("host_memory_mb", message)
+
+    def __reduce__(self) -> tuple[type[CommandError], tuple[Any, ...]]:
+        """As it crosses from one process to another."""
+        return OutOfHostMemory, (str(self),)
 
 
 class Signal(NamedTuple):

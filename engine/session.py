@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.digest import DIGEST_BYTES
 from engine.machine import Machine
-from engine.outcome import CommandError, Outcome
+from engine.outcome import CommandError, Outcome, OutOfHostMemory
 from engine.undo import Stretch
 
 if TYPE_CHECKING:
@@ -77,8 +77,14 @@ class Session:
         return self._outcomes
 
     def perform(self, command: Command) -> Outcome:
-        """Performs one command at this version. Raises CommandError with nothing changed."""
-        outcome = self._advance(command, STRETCHES_KEPT)
+        """Performs one command at this version. Raises CommandError with nothing changed, also where the host's memory ends."""
+        version = self.version
+        try:
+            outcome = self._advance(command, STRETCHES_KEPT)
+        except OutOfHostMemory:
+            self._forget_stretches()
+            self._rewind_to_checkpoint(version)
+            raise
         self._forget_after(self.version - 1)
         self.commands.append(command)
         self._outcomes.append(outcome)

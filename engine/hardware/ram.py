@@ -13,6 +13,20 @@ ZERO_FRAME: Final = bytes(FRAME_SIZE)
 _ZERO_WORDS: Final = array("I", ZERO_FRAME)
 
 
+class HostMemoryError(Exception):
+    """The machine has used as many frames as the host gives it: what was going on cannot be finished."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__(
+            f"this machine's frames may take {frames * FRAME_SIZE >> 20} MB of the host's memory (host_memory_mb), and do"
+        )
+        self.frames = frames
+
+    def __reduce__(self) -> "tuple[type[HostMemoryError], tuple[int]]":
+        """As it crosses from one process to another."""
+        return HostMemoryError, (self.frames,)
+
+
 class Ram:
     """The frames [0, size) of the machine, by page frame number (pfn).
 
@@ -20,11 +34,13 @@ class Ram:
     a frame outside `writable`, `zero` and `copy` adds its pfn to `written`, or the digest and checkpoints miss it.
     """
 
-    __slots__ = ("frames", "size", "undo", "written")
+    __slots__ = ("frames", "most", "size", "undo", "written")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, most: int | None = None) -> None:
         self.size = size
         """Number of frames, present or not."""
+        self.most = size if most is None else most
+        """How many frames the host holds at most: the next one that is used raises HostMemoryError."""
         self.frames: dict[int, array[int]] = {}
         self.written: set[int] = set()
         """Frames written since somebody last collected them."""
@@ -32,18 +48,22 @@ class Ram:
         """Where `writable` keeps a copy of each frame before it is first written, while somebody wants to go back."""
 
     def frame(self, pfn: int) -> "array[int]":
-        """The words of frame `pfn`, for reading."""
+        """The words of frame `pfn`, for reading. Raises HostMemoryError."""
         frame = self.frames.get(pfn)
-        if frame is None:
-            frame = self.frames[pfn] = _ZERO_WORDS[:]
+        return self._first_use(pfn) if frame is None else frame
+
+    def _first_use(self, pfn: int) -> "array[int]":
+        if len(self.frames) >= self.most:
+            raise HostMemoryError(self.most)
+        frame = self.frames[pfn] = _ZERO_WORDS[:]
         return frame
 
     def writable(self, pfn: int) -> "array[int]":
-        """The words of frame `pfn`, for writing: noted as changed."""
+        """The words of frame `pfn`, for writing: noted as changed. Raises HostMemoryError."""
         self.written.add(pfn)
         frame = self.frames.get(pfn)
         if frame is None:
-            frame = self.frames[pfn] = _ZERO_WORDS[:]
+            frame = self._first_use(pfn)
         if self.undo is not None and pfn not in self.undo:
             self.undo[pfn] = frame[:]
         return frame

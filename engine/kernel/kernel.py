@@ -72,6 +72,7 @@ GDT_ENTRY_USER_CS: Final = 14
 GDT_ENTRY_USER_DS: Final = 15
 USER_DS: Final = GDT_ENTRY_USER_DS << 3 | 3
 USER_CS: Final = GDT_ENTRY_USER_CS << 3 | 3
+HOST_FRAMES_SHIFT: Final = 20 - FRAME_SHIFT
 _FLAT_LIMIT: Final = 0xFFFFFFFF
 _LARGE_PAGE: Final = PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_PSE | PTE_GLOBAL
 
@@ -86,7 +87,7 @@ class Kernel:
         self.clock = clock
         self.trace = trace
         self.boot: BootMemory = boot_memory(config.ram_mb, config.firmware_pages)
-        self.ram = Ram(self.boot.frames)
+        self.ram = Ram(self.boot.frames, config.host_memory_mb << HOST_FRAMES_SHIFT)
         self.cpu = Cpu(self.ram, clock, config.tlb_entries, tlb_hits=config.tlb_hits)
         self.vmstat = Vmstat()
         self.log = Printk(clock)
