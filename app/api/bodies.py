@@ -110,18 +110,18 @@ class Order(NamedTuple):
 
 async def read_machine(request: Request) -> Order:
     """The machine in the body."""
-    body = await _read(request, MachineBody)
+    body = await read_body(request, MachineBody)
     return Order(body.config(), body.commands())
 
 
 async def read_step(request: Request) -> int:
     """The version in the body."""
-    return (await _read(request, StepBody)).version
+    return (await read_body(request, StepBody)).version
 
 
 async def read_text(request: Request) -> str:
     """The program in the body."""
-    return (await _read(request, TextBody)).program
+    return (await read_body(request, TextBody)).program
 
 
 async def read_programme(request: Request) -> Programme:
@@ -161,7 +161,8 @@ Text = Annotated[str, Depends(read_text)]
 Asked = Annotated[Programme, Depends(read_programme)]
 
 
-async def _read(request: Request, model: type[M]) -> M:
+async def read_body(request: Request, model: type[M]) -> M:
+    """The body as `model` says, strictly. Raises ProblemError."""
     body = await request.body()
     _parsed(body)
     try:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from app.api.answers import OUTCOME_MODEL
 from app.api.bodies import MachineBody, ProgrammeBody, StepBody, TextBody
 from app.api.examples import PROBLEM
+from app.api.policy_bodies import PolicyBody
 from app.command_json import COMMANDS
 from app.problems import MEDIA_TYPE, Problem
 from engine.commands import LIMITS, OpenFile
@@ -63,7 +64,7 @@ def describe(app: FastAPI) -> None:
 
 def _components() -> dict[str, Any]:
     schemas: dict[str, Any] = {}
-    for model in (MachineBody, ProgrammeBody, StepBody, TextBody, Problem, OUTCOME_MODEL):
+    for model in (MachineBody, ProgrammeBody, StepBody, TextBody, PolicyBody, Problem, OUTCOME_MODEL):
         schema = TypeAdapter(model).json_schema(ref_template=REFERENCE)
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     commands = COMMANDS.json_schema(ref_template=REFERENCE)
