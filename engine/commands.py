@@ -497,6 +497,18 @@ class SetPaging(_Command):
     on: bool
 
 
+Transfer: TypeAlias = Literal["none", "read", "write", "both"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailDisk(_Command):
+    """The disk under swap, or under the files of /mnt, fails from now on when it is to read, to write, both, or none any more."""
+
+    op: Literal["faildisk"] = "faildisk"
+    disk: Literal["swap", "files"]
+    fails: Transfer = "both"
+
+
 # --- the kernel's own ------------------------------------------------------------------------------------------------
 
 
@@ -651,6 +663,7 @@ Command: TypeAlias = (
     | Exit
     | Wait
     | SetPaging
+    | FailDisk
     | AllocPages
     | FreePages
     | Kmalloc

@@ -62,6 +62,7 @@ _FUNCTIONS: Final[Mapping[type, Operation]] = {
     c.Exit: processes.exit_,
     c.Wait: processes.wait,
     c.SetPaging: processes.set_paging,
+    c.FailDisk: processes.fail_disk,
     c.AllocPages: kernel.alloc_pages,
     c.FreePages: kernel.free_pages,
     c.Kmalloc: kernel.kmalloc,

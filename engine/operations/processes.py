@@ -11,7 +11,7 @@ from engine.kernel.task import Resource
 from engine.outcome import CommandError, Ended, Outcome
 
 if TYPE_CHECKING:
-    from engine.commands import Exit, Fork, OomAdj, OpenFile, Rlimit, SetPaging, Sync, Sysctl, Wait
+    from engine.commands import Exit, FailDisk, Fork, OomAdj, OpenFile, Rlimit, SetPaging, Sync, Sysctl, Wait
     from engine.machine import Machine
     from engine.process import Process
 
@@ -114,6 +114,15 @@ def refuse_wait(machine: Machine, command: Wait) -> Ended:
     if child.ended is None:
         raise CommandError("child", f"process {command.child} has not ended: wait would never return")
     return child.ended
+
+
+def fail_disk(machine: Machine, process: Process, command: FailDisk, address: int) -> Outcome:
+    """A disk that fails, or works again. What the kernel has in memory stays; what it cannot write stays dirty."""
+    kernel = machine.kernel
+    disk = kernel.swapfile.disk if command.disk == "swap" else kernel.page_writeback.disk
+    disk.fails_reading = command.fails in ("read", "both")
+    disk.fails_writing = command.fails in ("write", "both")
+    return Outcome("faildisk", process.pid)
 
 
 def set_paging(machine: Machine, process: Process, command: SetPaging, address: int) -> Outcome:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from engine.commands import CheckTouch, Fork, Madvise, Mmap, Msync, OpenFile, Read, Sync, Sysctl, Touch, Write
+from engine.commands import CheckTouch, FailDisk, Fork, Madvise, Mmap, Msync, OpenFile, Read, Sync, Sysctl, Touch, Write
 from engine.config import MachineConfig
 from engine.events.vmscan import MmVmscanKswapdSleep, MmVmscanKswapdWake, MmVmscanWakeupKswapd
 from engine.kernel.mm_types import PG_ACTIVE, PG_REFERENCED, PG_WORKINGSET
@@ -27,9 +27,7 @@ MOVABLE: Final = 3
 
 
 def machine(swap_mb: int = 64, **sysctls: int) -> Machine:
-    box = Machine(
-        MachineConfig(ram_mb=RAM_MB, swap_mb=swap_mb, sysctls=tuple(sysctls.items()), trace_capacity=1 << 16)
-    )
+    box = Machine(MachineConfig(ram_mb=RAM_MB, swap_mb=swap_mb, sysctls=tuple(sysctls.items()), trace_capacity=1 << 16))
     loader_pages.put_aside(box)
     return box
 
@@ -310,7 +308,7 @@ def test_a_disk_that_cannot_write_is_told_at_msync_once() -> None:
     box = machine()
     mapped_file(box, "f", 4 * PAGE)
     box.perform(Write(ptr="f", value=1))
-    box.kernel.page_writeback.disk.fails_writing = True
+    box.perform(FailDisk(disk="files", fails="write"))
     assert box.perform(Msync(ptr="f", length=4 * PAGE)).errno == "EIO"
     assert box.perform(Msync(ptr="f", length=4 * PAGE)).errno is None
     assert "lost async page write" in box.proc_file("kmsg")
@@ -319,11 +317,11 @@ def test_a_disk_that_cannot_write_is_told_at_msync_once() -> None:
 def test_a_disk_that_cannot_read_is_sigbus() -> None:
     box = machine()
     mapped_file(box, "f", 4 * PAGE)
-    box.kernel.page_writeback.disk.fails_reading = True
+    box.perform(FailDisk(disk="files", fails="read"))
     outcome = box.perform(Read(ptr="f"))
     assert outcome.signal is not None
     assert (outcome.signal.name, outcome.signal.code) == ("SIGBUS", 2)
-    box.kernel.page_writeback.disk.fails_reading = False
+    box.perform(FailDisk(disk="files", fails="none"))
     assert box.perform(Read(ptr="f")).val == ord("a")
 
 

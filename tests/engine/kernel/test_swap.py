@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.commands import CheckTouch, Exit, Fork, Madvise, Mlock, Mmap, Munmap, Pagemap, Read, Touch, Write
+from engine.commands import CheckTouch, Exit, FailDisk, Fork, Madvise, Mlock, Mmap, Munmap, Pagemap, Read, Touch, Write
 from engine.config import MachineConfig
 from engine.kernel.mm_types import PG_SWAPCACHE
 from engine.kernel.swap import LruList
@@ -195,22 +195,22 @@ def test_a_page_that_cannot_be_read_is_sigbus_and_is_not_lost() -> None:
     machine = machine_with_swap(page_cluster=0)
     page_out(machine)
     forget_the_swap_cache(machine)
-    machine.kernel.swapfile.disk.fails_reading = True
+    machine.perform(FailDisk(disk="swap", fails="read"))
     outcome = read(machine, 3)
     assert outcome.signal is not None
     assert (outcome.signal.name, outcome.signal.code) == ("SIGBUS", 2)
     assert "Read-error on swap-device" in machine.proc_file("kmsg")
-    machine.kernel.swapfile.disk.fails_reading = False
+    machine.perform(FailDisk(disk="swap", fails="none"))
     assert read(machine, 4).val == 7
     machine.check()
 
 
 def test_a_page_that_cannot_be_written_stays_dirty_in_memory() -> None:
     machine = machine_with_swap()
-    machine.kernel.swapfile.disk.fails_writing = True
+    machine.perform(FailDisk(disk="swap", fails="write"))
     page_out(machine)
     assert "Write-error on swap-device" in machine.proc_file("kmsg")
-    machine.kernel.swapfile.disk.fails_writing = False
+    machine.perform(FailDisk(disk="swap", fails="none"))
     assert machine.perform(CheckTouch(ptr="a", length=LENGTH, value=7)).bad == 0
     assert all(page.flags & PG_SWAPCACHE for page in machine.kernel.swap_state.pages.values())
 
