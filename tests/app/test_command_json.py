@@ -42,6 +42,8 @@ VALUES: Final[dict[str, Any]] = {
     "kind": "dma",
     "cache": "things",
     "align": 64,
+    "disk": "swap",
+    "fails": "read",
 }
 """A value for each field that is no plain number, unlike its default."""
 
@@ -54,8 +56,8 @@ def every_command() -> list[Command]:
     ]
 
 
-def test_there_are_52_commands() -> None:
-    assert len({command.op for command in every_command()}) == 52
+def test_there_are_53_commands() -> None:
+    assert len({command.op for command in every_command()}) == 53
 
 
 @pytest.mark.parametrize("command", every_command(), ids=lambda command: command.op)

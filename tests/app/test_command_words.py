@@ -30,6 +30,7 @@ SLOTS = frozenset({"a", "b"})
         ("mmap m 4096 rw shared,populate 0", c.Mmap(as_="m", length=4096, flags=("shared", "populate"), file=0)),
         ("touch a 8192 r", c.Touch(ptr="a", length=8192, access="r")),
         ("paging off", c.SetPaging(on=False)),
+        ("faildisk swap read", c.FailDisk(disk="swap", fails="read")),
         ("mallinfo", c.Mallinfo()),
         ("sysctl swappiness 100", c.Sysctl(name="swappiness", value=100)),
     ],
@@ -86,5 +87,5 @@ def test_the_next_slot_is_the_first_letter_that_is_not_taken() -> None:
 
 
 def test_every_command_can_be_typed() -> None:
-    assert len(operations()) == 52
+    assert len(operations()) == 53
     assert usage("mmap") == "m = mmap LENGTH [PROT] [FLAG…] [file N [OFFSET]] [at HINT]"
