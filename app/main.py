@@ -14,13 +14,14 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.staticfiles import StaticFiles
 
 from app import pages, problems
-from app.api import API_PREFIX, health, machines, proc, programs, trace, views
+from app.api import API_PREFIX, health, machines, policies, proc, programs, trace, views
 from app.api.describe import describe
 from app.machines import Machines
 from app.metrics import Metrics
 from app.middleware import CrossOriginGuard, DeclaredBodyLimit, RequestMetrics, SecurityHeaders
 from app.settings import Settings
 from app.store.journal import Journal
+from app.store.texts import Texts
 from engine.machine import ENGINE_VERSION
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = metrics
     problems.install(app)
     # Each router knows its whole path: of nested prefixes, the metrics would see only the innermost.
-    for part in (machines, views, proc, trace, programs, health):
+    for part in (machines, views, proc, trace, programs, policies, health):
         app.include_router(part.router)
-    app.include_router(pages.router)
+    for page in pages.routers:
+        app.include_router(page)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     describe(app)
     return app
@@ -79,6 +81,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             threads=settings.engine_threads,
             host_memory_mb=settings.host_memory_mb,
         )
+        app.state.texts = Texts(journal)
         app.state.metrics.watch(app.state.machines, journal)
         log.info("started", data=str(settings.data), engine=ENGINE_VERSION, sqlite=sqlite3.sqlite_version)
         yield

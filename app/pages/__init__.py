@@ -1,5 +1,8 @@
 """The pages: server-rendered HTML, one typed context a template."""
 
-from app.pages.playground import router
+from app.pages import desk, playground, policies, sharing
 
-__all__ = ["router"]
+routers = (sharing.router, desk.router, policies.router, playground.router)
+"""In the order in which they are asked: /m/ID.json is no machine of that name."""
+
+__all__ = ["routers"]

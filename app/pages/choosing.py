@@ -27,6 +27,8 @@ class Wanted:
     at: str = ""
     frame: str = ""
     pid: int = 0
+    term: str = ""
+    """A line for the terminal."""
 
 
 def choose(session: Session, machine_id: str, wanted: Wanted, pid: int, per_cell: int) -> tuple[Chosen, str]:

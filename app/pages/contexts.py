@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from app.pages import formats, keys
 from app.pages.books import Books, books
 from app.pages.choosing import Wanted, choose, last_step, neighbours
 from app.pages.command_forms import FieldBox, FormGroup, Refused, form_groups, words_box
 from app.pages.command_words import words_of_command
+from app.pages.desk_panel import Desk, OnTheDesk, desk
 from app.pages.heap_band import HeapBand, heap_band
 from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks, marks
 from app.pages.physical_band import PhysicalBand, physical_band
 from app.pages.space_band import SpaceBand, space_band
 from app.pages.walk_band import WalkBand, walk_band
 from app.pages.why_panel import Fact, Why, facts, why
+from app.scenarios import FIRST, Scenario, themes
 from engine import views
 from engine.views.machine import MachineView, Preset, presets
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.machine import Machine
     from engine.session import Session
     from engine.views.address_space import AddressSpaceView
@@ -36,6 +41,8 @@ class StartPage:
     """/: the machines to choose from."""
 
     presets: tuple[Preset, ...]
+    themes: Mapping[str, tuple[Scenario, ...]]
+    first: str
     error: str = ""
 
 
@@ -112,14 +119,21 @@ class MachinePage:
     facts: tuple[Fact, ...]
     about: str
     announced: str
+    desk: Desk
 
 
 def start_page(error: str = "") -> StartPage:
     """The first page."""
-    return StartPage(presets(), error)
+    return StartPage(presets(), themes(), FIRST, error)
 
 
-def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Refused | None = None) -> MachinePage:
+def machine_page(
+    session: Session,
+    machine_id: str,
+    wanted: Wanted,
+    refused: Refused | None = None,
+    brought: OnTheDesk | None = None,
+) -> MachinePage:
     """The page of a machine as it stands. It only looks."""
     machine = session.machine
     pid = wanted.pid if wanted.pid in machine.processes else 0
@@ -139,7 +153,7 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
     at_value = wanted.at if at_error else formats.address(chosen.at.address)
     return MachinePage(
         id=machine_id,
-        query=f"?at={formats.address(chosen.at.address)}&pid={pid}" if chosen.explicit else f"?pid={pid}",
+        query=_query(chosen, wanted.term),
         title=f"{formats.size(machine.config.ram_mb << 20)} machine",
         machine=views.machine(machine),
         size=_size(machine),
@@ -171,6 +185,7 @@ def machine_page(session: Session, machine_id: str, wanted: Wanted, refused: Ref
         facts=facts(chosen),
         about=_about(chosen),
         announced=_announced(session, told, refused),
+        desk=desk(session, machine_id, pid, brought or OnTheDesk()),
     )
 
 
@@ -239,6 +254,14 @@ def _steps(session: Session) -> tuple[Step, ...]:
         state = "now" if number + 1 == session.version else "done" if number < session.version else "later"
         found.append(Step(number + 1, words_of_command(session.commands[number]), state))
     return tuple(found)
+
+
+def _query(chosen: Chosen, term: str) -> str:
+    """What keeps the selection and the terminal's line, for a form's address."""
+    kept: dict[str, str | int] = {"term": term} if term else {}
+    if not chosen.explicit:
+        return "?" + urlencode({"pid": chosen.pid, **kept})
+    return "?" + urlencode({"at": formats.address(chosen.at.address), "pid": chosen.pid, **kept})
 
 
 def _about(chosen: Chosen) -> str:

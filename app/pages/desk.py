@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -14,7 +13,16 @@ from app.language import Mistake, Program, program_of, read_program
 from app.machines import HistoryFull, UnknownMachine
 from app.pages.choosing import Wanted
 from app.pages.desk_panel import OnTheDesk
-from app.pages.playground import SEE_OTHER, HxType, machines_of_request, missing, show, texts_of_form, texts_of_request
+from app.pages.playground import (
+    SEE_OTHER,
+    HxType,
+    machine_path,
+    machines_of_request,
+    missing,
+    show,
+    texts_of_form,
+    texts_of_request,
+)
 from app.pages.program_panel import Noted, done_lines, read_draft
 from app.programs import ProgramError
 from app.rep_traces import HEADER, parse_rep
@@ -35,14 +43,15 @@ TEXT_MAXIMUM: Final = 64_000
 
 
 @router.post("/m/{machine_id}/program")
-async def program(request: Request, machine_id: str, pid: int = 0, hx_type: HxType = None) -> Response:
+async def program(request: Request, machine_id: str, pid: int = 0, term: str = "", hx_type: HxType = None) -> Response:
     """What the editor's buttons ask for; the program is kept whatever comes of it."""
     values = texts_of_form(await request.form())
     asked, text = values.get("do", "keep"), values.get("program", "").replace("\r\n", "\n").strip("\n")
     try:
         kept = await texts_of_request(request).draft(machine_id)
         if asked == "load":
-            return await _load(request, machine_id, pid, values.get("scenario", ""))
+            await _load(request, machine_id, values.get("scenario", ""))
+            return _back(machine_id, pid, term)
         if asked == "boot":
             return await _boot(request, text)
         draft, note = _read(text, kept)
@@ -52,21 +61,19 @@ async def program(request: Request, machine_id: str, pid: int = 0, hx_type: HxTy
     noted = replace(noted, note=noted.note or note)
     if noted.mistakes or noted.note:
         brought = OnTheDesk(await texts_of_request(request).draft(machine_id), noted)
-        return await show(request, machine_id, Wanted("", "", pid), hx_type, brought=brought)
-    return _back(machine_id, pid)
+        return await show(request, machine_id, Wanted("", "", pid, term), hx_type, brought=brought)
+    return _back(machine_id, pid, term)
 
 
-def _back(machine_id: str, pid: int) -> Response:
-    query = f"?{urlencode({'pid': pid})}" if pid else ""
-    return RedirectResponse(f"/m/{machine_id}{query}#program", SEE_OTHER)
+def _back(machine_id: str, pid: int = 0, term: str = "") -> Response:
+    return RedirectResponse(f"{machine_path(machine_id, pid, term)}#program", SEE_OTHER)
 
 
-async def _load(request: Request, machine_id: str, pid: int, name: str) -> Response:
+async def _load(request: Request, machine_id: str, name: str) -> None:
     """Puts a scenario into the editor."""
     scenario = scenarios().get(name)
     text = "" if scenario is None else scenario.text.rstrip("\n")
     await _keep(request, machine_id, Draft(text, 0))
-    return _back(machine_id, pid)
 
 
 async def _boot(request: Request, text: str) -> Response:
@@ -75,9 +82,9 @@ async def _boot(request: Request, text: str) -> Response:
         config = machine_of_words(read_program(text).directive("machine"))
     except ConfigError:
         config = machine_of_words("")
-    held = await machines_of_request(request).create(config)
+    held = await machines_of_request(request).create(replace(config, tlb_hits=True))
     await texts_of_request(request).keep_draft(held.id, Draft(text, 0))
-    return _back(held.id, 0)
+    return _back(held.id)
 
 
 async def _keep(request: Request, machine_id: str, draft: Draft) -> None:

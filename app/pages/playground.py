@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlencode
@@ -16,6 +17,9 @@ from app.pages.choosing import Wanted
 from app.pages.command_forms import WORDS, Refused
 from app.pages.command_words import command_of_fields, command_of_words
 from app.pages.contexts import MissingPage, machine_page, start_page
+from app.pages.desk_panel import OnTheDesk
+from app.scenarios import scenarios
+from app.store.texts import Draft, Texts
 from engine.config import PRESETS
 from engine.outcome import CommandError
 
@@ -46,13 +50,21 @@ HxType = Annotated[str | None, Header(alias="HX-Request-Type")]
 """htmx says "partial" when it will swap just a part of the page."""
 
 
-def _machines(request: Request) -> Machines:
+def machines_of_request(request: Request) -> Machines:
+    """The service that create_app's lifespan made."""
     machines = request.app.state.machines
     assert isinstance(machines, Machines)
     return machines
 
 
-def _render(request: Request, name: str, page: object, hx_type: str | None = None, status: int = 200) -> Response:
+def texts_of_request(request: Request) -> Texts:
+    """What people write and share."""
+    texts = request.app.state.texts
+    assert isinstance(texts, Texts)
+    return texts
+
+
+def render(request: Request, name: str, page: object, hx_type: str | None = None, status: int = 200) -> Response:
     """The whole page, or for htmx only the part that it swaps."""
     block = "content" if hx_type == "partial" else None
     headers = {"Vary": "HX-Request-Type", "Cache-Control": "no-store"}
@@ -64,67 +76,84 @@ def _render(request: Request, name: str, page: object, hx_type: str | None = Non
     return response
 
 
-def _missing(request: Request, words: str, hx_type: str | None) -> Response:
-    return _render(request, "missing.html", MissingPage(words), hx_type, NOT_FOUND)
+def missing(request: Request, words: str, hx_type: str | None) -> Response:
+    """The page that says what is not here."""
+    return render(request, "missing.html", MissingPage(words), hx_type, NOT_FOUND)
 
 
 @router.get("/")
 async def start(request: Request, hx_type: HxType = None) -> Response:
     """The machines to choose from."""
-    return _render(request, "start.html", start_page(), hx_type)
+    return render(request, "start.html", start_page(), hx_type)
 
 
 @router.post("/m")
-async def create(request: Request, preset: Annotated[str, Form()], hx_type: HxType = None) -> Response:
-    """Boots a machine, and shows it."""
-    config = PRESETS.get(preset)
+async def create(
+    request: Request,
+    preset: Annotated[str, Form()] = "",
+    scenario: Annotated[str, Form()] = "",
+    hx_type: HxType = None,
+) -> Response:
+    """Boots a machine, and shows it; a scenario's with its program in the editor and the first line done."""
+    story = scenarios().get(scenario)
+    config = PRESETS.get(preset) if story is None else story.config
     if config is None:
         error = f"preset is {preset!r}; it can be {', '.join(PRESETS)}"
-        return _render(request, "start.html", start_page(error), hx_type, UNPROCESSABLE)
-    held = await _machines(request).create(config)
+        return render(request, "start.html", start_page(error), hx_type, UNPROCESSABLE)
+    held = await machines_of_request(request).create(replace(config, tlb_hits=True))
+    if story is not None:
+        await texts_of_request(request).keep_draft(held.id, Draft(story.text.rstrip(), 0))
+        await machines_of_request(request).perform(held.id, story.program.commands[:1])
     return RedirectResponse(f"/m/{held.id}", SEE_OTHER)
 
 
 @router.get("/m/{machine_id}")
 async def machine(
-    request: Request, machine_id: str, at: str = "", frame: str = "", pid: int = 0, hx_type: HxType = None
+    request: Request, machine_id: str, at: str = "", frame: str = "", pid: int = 0, term: str = "", hx_type: HxType = None
 ) -> Response:
-    """The machine as it stands, with one address or frame chosen."""
-    return await _show(request, machine_id, Wanted(at, frame, pid), hx_type)
+    """The machine as it stands, with one address or frame chosen, and what the terminal prints."""
+    return await show(request, machine_id, Wanted(at, frame, pid, term), hx_type)
 
 
 @router.post("/m/{machine_id}/do")
-async def perform(request: Request, machine_id: str, pid: int = 0, at: str = "", hx_type: HxType = None) -> Response:
+async def perform(
+    request: Request, machine_id: str, pid: int = 0, at: str = "", term: str = "", hx_type: HxType = None
+) -> Response:
     """Performs one command, from a form's fields or from words; then shows what it was about."""
-    values = _texts(await request.form())
+    values = texts_of_form(await request.form())
     op = values.get("op", WORDS)
-    wanted = Wanted(at, "", pid)
+    wanted = Wanted(at, "", pid, term)
     try:
         command = await _command(request, machine_id, op, pid, values)
-        await _machines(request).perform(machine_id, [command])
+        await machines_of_request(request).perform(machine_id, [command])
     except CommandError as error:
-        return await _show(request, machine_id, wanted, hx_type, Refused(op, values, error))
+        return await show(request, machine_id, wanted, hx_type, Refused(op, values, error))
     except HistoryFull as full:
-        return await _show(
+        return await show(
             request, machine_id, wanted, hx_type, Refused(op, values, CommandError("history", str(full)))
         )
     except UnknownMachine as unknown:
-        return _missing(request, str(unknown), hx_type)
-    query = urlencode({"pid": command.pid}) if command.pid else ""
-    return RedirectResponse(f"/m/{machine_id}" + (f"?{query}" if query else ""), SEE_OTHER)
+        return missing(request, str(unknown), hx_type)
+    return RedirectResponse(machine_path(machine_id, command.pid, term), SEE_OTHER)
 
 
 @router.post("/m/{machine_id}/go")
-async def go(request: Request, machine_id: str, pid: int = 0, hx_type: HxType = None) -> Response:
+async def go(request: Request, machine_id: str, pid: int = 0, term: str = "", hx_type: HxType = None) -> Response:
     """Steps back or forward in the history."""
-    version = _texts(await request.form()).get("version", "")
+    version = texts_of_form(await request.form()).get("version", "")
     try:
-        await _machines(request).go_to(machine_id, _version(version))
+        await machines_of_request(request).go_to(machine_id, _version(version))
     except CommandError as error:
-        return await _show(request, machine_id, Wanted("", "", pid), hx_type, Refused("go", {}, error))
+        return await show(request, machine_id, Wanted("", "", pid, term), hx_type, Refused("go", {}, error))
     except UnknownMachine as unknown:
-        return _missing(request, str(unknown), hx_type)
-    return RedirectResponse(f"/m/{machine_id}" + (f"?pid={pid}" if pid else ""), SEE_OTHER)
+        return missing(request, str(unknown), hx_type)
+    return RedirectResponse(machine_path(machine_id, pid, term), SEE_OTHER)
+
+
+def machine_path(machine_id: str, pid: int = 0, term: str = "") -> str:
+    """Where a machine's page is, with what stays from step to step: the process that is shown, the terminal's line."""
+    query = urlencode({name: value for name, value in (("pid", pid), ("term", term)) if value})
+    return f"/m/{machine_id}" + (f"?{query}" if query else "")
 
 
 def _version(word: str) -> int:
@@ -133,7 +162,8 @@ def _version(word: str) -> int:
     return int(word)
 
 
-def _texts(form: FormData) -> dict[str, str]:
+def texts_of_form(form: FormData) -> dict[str, str]:
+    """A form's fields, without files."""
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
@@ -146,18 +176,26 @@ async def _command(request: Request, machine_id: str, op: str, pid: int, values:
         own = frozenset() if process is None else frozenset(process.slots)
         return own | frozenset(session.machine.kernel_slots)
 
-    return command_of_words(values.get(WORDS, ""), pid, await _machines(request).look(machine_id, slots))
+    return command_of_words(values.get(WORDS, ""), pid, await machines_of_request(request).look(machine_id, slots))
 
 
-async def _show(
-    request: Request, machine_id: str, wanted: Wanted, hx_type: str | None, refused: Refused | None = None
+async def show(
+    request: Request,
+    machine_id: str,
+    wanted: Wanted,
+    hx_type: str | None,
+    refused: Refused | None = None,
+    brought: OnTheDesk | None = None,
 ) -> Response:
+    """The machine's page; `brought` is what the editor has to say, where it was the editor that asked."""
+    brought = brought or OnTheDesk(await texts_of_request(request).draft(machine_id))
+
     def question(session: Session) -> Any:
-        return machine_page(session, machine_id, wanted, refused)
+        return machine_page(session, machine_id, wanted, refused, replace(brought, term=wanted.term))
 
     try:
-        page = await _machines(request).look(machine_id, question)
+        page = await machines_of_request(request).look(machine_id, question)
     except (UnknownMachine, ReplayDiffers, VersionConflict) as gone:
-        return _missing(request, str(gone), hx_type)
-    wrong = refused is not None or page.at_error or page.frame_error
-    return _render(request, "machine.html", page, hx_type, UNPROCESSABLE if wrong else 200)
+        return missing(request, str(gone), hx_type)
+    wrong = refused is not None or page.at_error or page.frame_error or brought.noted.mistakes
+    return render(request, "machine.html", page, hx_type, UNPROCESSABLE if wrong else 200)
