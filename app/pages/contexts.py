@@ -13,6 +13,7 @@ from app.pages.command_forms import FieldBox, FormGroup, Refused, form_groups, w
 from app.pages.command_words import words_of_command
 from app.pages.desk_panel import Desk, OnTheDesk, desk
 from app.pages.heap_band import HeapBand, heap_band
+from app.pages.kernel_band import KernelBand, kernel_band
 from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks, marks
 from app.pages.physical_band import PhysicalBand, physical_band
 from app.pages.space_band import SpaceBand, space_band
@@ -115,6 +116,7 @@ class MachinePage:
     space: SpaceBand
     walk: WalkBand
     physical: PhysicalBand
+    kernel: KernelBand
     why: Why
     facts: tuple[Fact, ...]
     about: str
@@ -181,6 +183,7 @@ def machine_page(
         physical=physical_band(
             memory, views.buddy(machine), views.reclaim(machine), neighbours(machine, chosen.frame), chosen, found
         ),
+        kernel=kernel_band(machine, chosen),
         why=told,
         facts=facts(chosen),
         about=_about(chosen),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
-from app.pages.svg_physical import bar_svg, ledger_svg, marks_svg, zone_svg
+from app.pages.svg_physical import bar_svg, marks_svg, zone_svg
 from engine.views.physical_memory import Owner
 
 if TYPE_CHECKING:
@@ -123,7 +123,6 @@ class PhysicalBand:
     cpu_lists: tuple[str, ...]
     lists: tuple[LruRow, ...]
     reclaim_words: str
-    ledger: Markup
     owners: tuple[OwnerRow, ...]
     ledger_words: str
 
@@ -139,7 +138,6 @@ def physical_band(
     """The band."""
     total = sum(count for _, count in memory.owners)
     owners = tuple(_owner_row(owner, count, memory) for owner, count in memory.owners)
-    spoken = ", ".join(f"{row.words} {row.size}" for row in owners)
     return PhysicalBand(
         summary=_summary(chosen),
         cell_words=f"1 cell = {formats.times(memory.frames_per_cell, 'frame')} = {formats.pages(memory.frames_per_cell)}",
@@ -152,7 +150,6 @@ def physical_band(
         cpu_lists=tuple(_cpu_list(zone) for zone in buddy),
         lists=_lists(reclaim),
         reclaim_words=_reclaim_words(reclaim),
-        ledger=ledger_svg(memory, f"All frames by owner: {spoken}"),
         owners=owners,
         ledger_words=f"{formats.count(total * 4)} KB = {formats.count(memory.frames * 4)} KB",
     )

@@ -1,4 +1,4 @@
-"""Pictures of physical memory, as SVG: a zone's frames in cells, its watermarks, and the ledger."""
+"""Pictures of physical memory, as SVG: a zone's frames in cells, and its watermarks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from engine.views.physical_memory import Owner
 
 if TYPE_CHECKING:
     from app.pages.marks import Marks
-    from engine.views.physical_memory import PhysicalMemoryView, ZoneView
+    from engine.views.physical_memory import ZoneView
 
 COLUMNS: Final = 64
 _CELL: Final = 12
 _PITCH: Final = 13
 _LEAST: Final = 2.0
-_LEDGER_WIDTH: Final = 1000
-_LEDGER_HEIGHT: Final = 22
 _BAR_WIDTH: Final = 60
 
 
@@ -69,19 +67,6 @@ def marks_svg(zone: ZoneView, label: str) -> Markup:
         f'<svg class="gauge" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img"'
         f' aria-label="{escape(label)}"><rect class="gauge-room" width="{width}" height="{height}"/>'
         f'<rect class="gauge-free" y="3" width="{at(zone.free)}" height="{height - 6}"/>{ticks}</svg>'
-    )
-
-
-def ledger_svg(memory: PhysicalMemoryView, label: str) -> Markup:
-    """One bar: every frame of the machine has one owner."""
-    parts, x = [], 0.0
-    for owner, count in memory.owners:
-        width = count / memory.frames * _LEDGER_WIDTH
-        parts.append(f'<rect class="o-{owner.value}" x="{x:.2f}" width="{width:.2f}" height="{_LEDGER_HEIGHT}"/>')
-        x += width
-    return Markup(  # noqa: S704 - numbers; the label is escaped
-        f'<svg class="ledger" viewBox="0 0 {_LEDGER_WIDTH} {_LEDGER_HEIGHT}" preserveAspectRatio="none" role="img"'
-        f' aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from engine.kernel.mm_types import PAGE_SIZE
+from engine.kernel.mm_types import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE
 from engine.kernel.slab_common import KMALLOC_SIZES, kmalloc_size
 
 if TYPE_CHECKING:
@@ -112,6 +112,12 @@ def slab(machine: Machine, cache: str = "") -> SlabsView:
     slabs = [_slab(slub, slub.caches[cache], each) for each in by_cache.get(cache, [])[:SLABS_MAXIMUM]]
     left_out = len(by_cache.get(cache, [])) - len(slabs)
     return SlabsView(tuple(rows.values()), rows.get(cache), tuple(slabs), left_out, _kmalloc(machine))
+
+
+def cache_of_frame(machine: Machine, pfn: int) -> str | None:
+    """The cache that has a slab around the frame; None where there is no slab."""
+    found = machine.kernel.slub.cache_of(PAGE_OFFSET + (pfn << PAGE_SHIFT))
+    return None if found is None else found[0].name
 
 
 def _row(slub: Slub, cache: KmemCache, slabs: list[Slab]) -> CacheRow:

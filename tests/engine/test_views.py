@@ -53,6 +53,7 @@ def arguments(name: str) -> tuple[Any, ...]:
         "page_walk": (FIRST_MEM,),
         "at": (FIRST_MEM,),
         "frame": (0x1D72,),
+        "buddy_tree": (0x1D72,),
         "page_sharing": (FIRST_MEM,),
         "swap_slot": (1,),
         "file_page": ("/bin/student", 0),

@@ -1,0 +1,97 @@
+"""Pictures of the kernel's memory, as SVG: the ledger, the buddy tree, a slab's objects with their free list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from markupsafe import Markup, escape
+
+from app.pages import formats
+from engine.views.buddy_tree import BlockState
+
+if TYPE_CHECKING:
+    from engine.views.buddy_tree import BuddyTreeView, TreeBlock
+    from engine.views.ledger import LedgerView
+    from engine.views.slab import SlabView
+
+_WIDTH: Final = 1000
+_LEDGER_HEIGHT: Final = 22
+_ROW: Final = 24
+_BAR: Final = 18
+_OBJECT: Final = 26
+_OBJECTS_A_ROW: Final = 32
+_LEAST: Final = 1.5
+
+
+def account_class(account: str) -> str:
+    """The CSS class of an account's colour."""
+    return "a-" + account.replace(" ", "-")
+
+
+def ledger_svg(view: LedgerView, label: str) -> Markup:
+    """One bar, a part an account."""
+    parts, x = [], 0.0
+    for account in view.accounts:
+        width = account.frames / view.installed * _WIDTH
+        parts.append(
+            f'<rect class="{account_class(account.account)}" x="{x:.2f}" width="{width:.2f}" height="{_LEDGER_HEIGHT}"/>'
+        )
+        x += width
+    return Markup(  # noqa: S704 - numbers and our own names; the label is escaped
+        f'<svg class="ledger" viewBox="0 0 {_WIDTH} {_LEDGER_HEIGHT}" preserveAspectRatio="none" role="img"'
+        f' aria-label="{escape(label)}">{"".join(parts)}</svg>'
+    )
+
+
+def tree_svg(view: BuddyTreeView, label: str) -> Markup:
+    """A row an order: the two halves of the block above that holds the frame, each as wide as it is large."""
+    parts = []
+    for number, row in enumerate(view.rows):
+        y = number * _ROW
+        parts += [_block(block, view, y) for block in row]
+        if number:
+            middle = (row[1].pfn - view.first) / view.frames * _WIDTH
+            parts.append(f'<path class="tree-line" d="M{middle:.1f} {y - _ROW + _BAR}V{y}"/>')
+    return Markup(  # noqa: S704 - numbers and our own names; the label is escaped
+        f'<svg class="tree" viewBox="-1 -1 {_WIDTH + 2} {len(view.rows) * _ROW}" role="img"'
+        f' aria-label="{escape(label)}">{"".join(parts)}</svg>'
+    )
+
+
+def _block(block: TreeBlock, view: BuddyTreeView, y: int) -> str:
+    size = 1 << block.order
+    x, width = (block.pfn - view.first) / view.frames * _WIDTH, max(_LEAST, size / view.frames * _WIDTH)
+    kind = f"t-{block.state}" + (" t-chosen" if block.chosen else "")
+    text = ""
+    if width > 80:
+        said = f"{size} frames" if block.state is not BlockState.SPLIT else f"{block.free} of {size} free"
+        text = f'<text x="{x + width / 2:.1f}" y="{y + 13}" class="on-{block.state}">{said}</text>'
+    return f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_BAR}"/>{text}'
+
+
+def slab_svg(slab: SlabView, label: str) -> Markup:
+    """The slab's objects in order of their addresses; those that are free bear their number in the free list."""
+    parts = []
+    for number, each in enumerate(slab.objects):
+        x, y = number % _OBJECTS_A_ROW * _OBJECT, number // _OBJECTS_A_ROW * _OBJECT
+        free = each.free_rank is not None
+        parts.append(
+            f'<rect class="{"object-free" if free else "object-used"}" x="{x}" y="{y}" width="{_OBJECT - 3}"'
+            f' height="{_OBJECT - 3}"/>'
+        )
+        if free:
+            parts.append(f'<text x="{x + 11.5}" y="{y + 16}">{each.free_rank}</text>')
+    columns = min(len(slab.objects), _OBJECTS_A_ROW)
+    rows = -(-len(slab.objects) // _OBJECTS_A_ROW)
+    return Markup(  # noqa: S704 - numbers; the label is escaped
+        f'<svg class="objects" width="{columns * _OBJECT}" viewBox="-2 -2 {columns * _OBJECT + 4}'
+        f' {rows * _OBJECT + 4}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
+    )
+
+
+def free_list_words(slab: SlabView) -> str:
+    """The free list as it is linked: the first few addresses."""
+    free = sorted((each.free_rank, each.address) for each in slab.objects if each.free_rank is not None)
+    shown = [formats.address(address) for _, address in free[:6]]
+    more = f" → {len(free) - len(shown)} more" if len(free) > len(shown) else ""
+    return " → ".join(shown) + more + (" → NULL" if shown and not more else "")
