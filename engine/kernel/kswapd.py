@@ -53,6 +53,7 @@ class Kswapd:
         "_vruntime",
         "_work",
         "failures",
+        "io_wait_ns",
         "kernel",
     )
 
@@ -68,6 +69,8 @@ class Kswapd:
         """What it was at when it lost the CPU."""
         self.failures = 0
         """kswapd_failures: runs in a row that freed nothing; after 16 kswapd is left alone until somebody frees something."""
+        self.io_wait_ns = 0
+        """How long processes have waited for the disk since boot."""
         self._slept_at = -_SHORT_SLEEP
         self._run_at = _NEVER
         """When kswapd gets the CPU, if nobody gives it up before."""
@@ -132,6 +135,7 @@ class Kswapd:
             self._run_at = self._next_tick() if self.is_awake() else _NEVER
         self._charge_others()
         clock.ns = self._since = max(clock.ns, until)
+        self.io_wait_ns += nanoseconds
 
     def run_until_asleep(self) -> None:
         """Nobody else wants the CPU: kswapd works until it is done."""

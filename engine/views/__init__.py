@@ -24,12 +24,15 @@ from engine.views.frame import frame
 from engine.views.heap import heap
 from engine.views.leaks import leaks
 from engine.views.ledger import ledger
+from engine.views.lru_lists import lru_lists
 from engine.views.machine import machine
+from engine.views.oom import dmesg, oom
 from engine.views.page_sharing import page_sharing
 from engine.views.page_walk import page_walk
 from engine.views.physical_memory import physical_memory
 from engine.views.processes import processes
 from engine.views.reclaim import reclaim
+from engine.views.reclaim_step import reclaim_step
 from engine.views.region_memory import region_memory
 from engine.views.slab import slab
 from engine.views.swap_slot import swap_slot
@@ -53,6 +56,7 @@ __all__ = [
     "changes",
     "chunk",
     "damage",
+    "dmesg",
     "fault_decisions",
     "file_page",
     "fragmentation",
@@ -60,12 +64,15 @@ __all__ = [
     "heap",
     "leaks",
     "ledger",
+    "lru_lists",
     "machine",
+    "oom",
     "page_sharing",
     "page_walk",
     "physical_memory",
     "processes",
     "reclaim",
+    "reclaim_step",
     "region_memory",
     "slab",
     "swap_slot",
@@ -101,6 +108,10 @@ VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
         "trace_tree": trace_tree,
         "tlb": tlb,
         "reclaim": reclaim,
+        "reclaim_step": reclaim_step,
+        "lru_lists": lru_lists,
+        "oom": oom,
+        "dmesg": dmesg,
         "changes": changes,
         "at": at,
     }

@@ -1,0 +1,233 @@
+"""Reclaim on the page: the watermarks through the step, who was woken or stalled, where pages went, the lists, the OOM killer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from app.pages import formats, keys
+from app.pages.svg_reclaim import curve_svg
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from app.pages.marks import Chosen, Mark, Marks
+    from engine.views.lru_lists import LruPage, LruPages
+    from engine.views.oom import LogLine, OomCandidate, OomView
+    from engine.views.reclaim_step import FreeCurve, Moves, ReclaimStepView, Work
+
+_LISTS: Final = {
+    "inactive_anon": ("inactive anonymous", "A"),
+    "active_anon": ("active anonymous", "A"),
+    "inactive_file": ("inactive file", "F"),
+    "active_file": ("active file", "F"),
+    "unevictable": ("unevictable", "U"),
+}
+_LOG_LINES: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePart:
+    """One zone's free pages through the step."""
+
+    zone: str
+    drawing: Markup
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """What happened so often in the step, and its time."""
+
+    words: str
+    count: str
+    time: str
+    each: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageBox:
+    """A page on a list. `used`: its accessed bit is set."""
+
+    mark: Mark
+    href: str
+    letter: str
+    used: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListPart:
+    """One list: the ends that are drawn, oldest first, and how many pages lie between."""
+
+    name: str
+    owner: str
+    pages: str
+    oldest: tuple[PageBox, ...]
+    between: str
+    youngest: tuple[PageBox, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One process as the OOM killer weighs it."""
+
+    process: str
+    cells: tuple[str, ...]
+    worst: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimBand:
+    """The band."""
+
+    stories: tuple[str, ...]
+    lost: bool
+    curves: tuple[CurvePart, ...]
+    flows: tuple[FlowRow, ...]
+    moves: tuple[str, ...]
+    waited: str
+    waited_percent: int
+    thrashing: str
+    lists: tuple[ListPart, ...]
+    scores: tuple[ScoreRow, ...]
+    scores_words: str
+    log: str
+
+
+def reclaim_band(
+    step: ReclaimStepView,
+    lists: tuple[LruPages, ...],
+    oom: OomView,
+    log: tuple[LogLine, ...],
+    chosen: Chosen,
+    marks: Marks,
+) -> ReclaimBand:
+    """The band."""
+    percent = round(100 * step.io_wait_ns / step.time_ns) if step.time_ns else 0
+    return ReclaimBand(
+        stories=_stories(step),
+        lost=step.lost,
+        curves=tuple(_curve(curve, step) for curve in step.curves if len(curve.points) > 1),
+        flows=_flows(step),
+        moves=tuple(words for words in (_moves("anonymous", step.anon), _moves("file", step.file)) if words),
+        waited=f"{formats.duration(step.io_wait_ns)} of {formats.duration(step.time_ns)}",
+        waited_percent=percent,
+        thrashing=_thrashing(step),
+        lists=tuple(_list(one, chosen, marks) for one in lists),
+        scores=tuple(_score(candidate) for candidate in oom.candidates),
+        scores_words=f"RAM and swap: {formats.times(oom.total_pages, 'page')}; {formats.times(oom.kills, 'kill')} so far",
+        log="\n".join(f"[{line.ns / 1e9:12.6f}] {line.text}" for line in log[-_LOG_LINES:]),
+    )
+
+
+def _stories(step: ReclaimStepView) -> tuple[str, ...]:
+    """Who was woken, stalled or killed, a sentence each."""
+    found = []
+    if step.woken:
+        first = step.woken[0]
+        again = f", {len(step.woken)} times" if len(step.woken) > 1 else ""
+        found.append(
+            f"kswapd was woken{again}: zone {first.zone} had {formats.count(first.free_pages)} free pages,"
+            f" low is {formats.count(first.low)}."
+        )
+    if step.kswapd.count:
+        found.append(f"kswapd ran for {formats.duration(step.kswapd.ns)}.")
+    if step.stalls:
+        waited = formats.duration(sum(stall.ns for stall in step.stalls))
+        freed = sum(stall.freed for stall in step.stalls)
+        found.append(
+            f"Who allocated had to reclaim {formats.times(len(step.stalls), 'time')}: {waited}, {freed:,} pages freed."
+        )
+    for pid, scores in step.killed:
+        points = ", ".join(f"process {other}: {many:,}" for other, many in scores)
+        found.append(f"The OOM killer chose process {pid} ({points} points).")
+    return tuple(found)
+
+
+def _curve(curve: FreeCurve, step: ReclaimStepView) -> CurvePart:
+    least = min(free for _, free in curve.points)
+    start, end = curve.points[0][1], curve.points[-1][1]
+    words = (
+        f"zone {curve.zone}: {start:,} free pages before, {end:,} now, {least:,} at the least;"
+        f" min {curve.min_mark:,}, low {curve.low_mark:,}, high {curve.high_mark:,}"
+    )
+    woken = tuple(each.ns for each in step.woken if each.zone == curve.zone)
+    stalled = tuple(each.start_ns for each in step.stalls)
+    return CurvePart(curve.zone, curve_svg(curve, woken, stalled, words), words)
+
+
+def _flows(step: ReclaimStepView) -> tuple[FlowRow, ...]:
+    rows = (
+        ("minor faults", step.minor),
+        ("major faults: waited for the disk", step.major),
+        ("anonymous pages → swap slots", step.swapped_out),
+        ("swap slots → anonymous pages", step.swapped_in),
+        ("file pages read into the cache", step.read),
+        ("dirty file pages written", step.written),
+        ("file pages dropped", step.dropped),
+    )
+    return tuple(_flow(words, found) for words, found in rows)
+
+
+def _flow(words: str, found: Work | int) -> FlowRow:
+    if isinstance(found, int):
+        return FlowRow(words, formats.count(found), "", "")
+    each = formats.duration(found.ns // found.count) if found.count else ""
+    return FlowRow(words, formats.count(found.count), formats.duration(found.ns) if found.count else "", each)
+
+
+def _moves(kind: str, moves: Moves) -> str:
+    if not (moves.scanned or moves.deactivated):
+        return ""
+    return (
+        f"{kind}: {moves.scanned:,} inactive pages looked at, {moves.freed:,} freed, {moves.kept:,} kept for a second chance,"
+        f" {moves.activated:,} made active; {moves.deactivated:,} active ones made inactive"
+    )
+
+
+def _thrashing(step: ReclaimStepView) -> str:
+    """The step's major faults as a share of its time."""
+    if not step.major.count or not step.ns:
+        return ""
+    share = min(100, round(100 * step.major.ns / step.ns))
+    verdict = ": it thrashes" if share >= 50 and step.swapped_in and step.swapped_out else ""
+    return f"{share} % of this step went by in major faults{verdict}"
+
+
+def _list(one: LruPages, chosen: Chosen, marks: Marks) -> ListPart:
+    name, letter = _LISTS[one.name]
+    between = one.pages - len(one.oldest) - len(one.youngest)
+    return ListPart(
+        name=name,
+        owner="anonymous" if letter == "A" else "file" if letter == "F" else "kernel",
+        pages=formats.count(one.pages),
+        oldest=tuple(_box(page, letter, chosen, marks) for page in one.oldest),
+        between=f"{between:,} more" if between > 0 else "",
+        youngest=tuple(_box(page, letter, chosen, marks) for page in one.youngest),
+    )
+
+
+def _box(page: LruPage, letter: str, chosen: Chosen, marks: Marks) -> PageBox:
+    mark = marks.of(keys.frame(page.pfn), *(keys.page(place.address >> 12) for place in page.mapped_at))
+    words = [f"frame {formats.pfn(page.pfn)}"]
+    words += [f"process {place.pid} at {formats.address(place.address)}" for place in page.mapped_at[:2]]
+    if page.file is not None:
+        words.append(f"page {page.file.index} of {page.file.path}")
+    if page.slot is not None:
+        words.append(f"also in swap slot {page.slot}")
+    bits = (
+        ("accessed", page.accessed),
+        ("referenced", page.referenced),
+        ("dirty", page.dirty),
+        ("being written", page.writeback),
+    )
+    words += [name for name, on in bits if on]
+    return PageBox(mark, chosen.frame_href(page.pfn), letter, page.accessed, ", ".join(words) + mark.said)
+
+
+def _score(candidate: OomCandidate) -> ScoreRow:
+    points = "never killed" if candidate.points is None else formats.count(candidate.points)
+    figures = (candidate.rss, candidate.swap, candidate.tables, candidate.adjustment)
+    cells = (*map(formats.count, figures), points, formats.count(candidate.oom_score))
+    return ScoreRow(f"{candidate.pid} {candidate.name}", cells, candidate.worst)
