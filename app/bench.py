@@ -12,7 +12,6 @@ import pickle
 import tracemalloc
 from array import array
 from collections.abc import Callable
-from dataclasses import replace
 from statistics import median
 from time import process_time
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -20,7 +19,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from engine.commands import Free, Malloc, Read32, Realloc, Touch
+from app.bench_traces import BASE, program, trace_programs
+from engine.commands import Calloc, Free, Malloc, Read32, Realloc, Touch
 from engine.config import PRESETS, MachineConfig
 from engine.kernel_program import KernelMachine
 from engine.machine import Machine
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 ROUNDS: Final = 5
 OPERATIONS: Final = 20_000
-_BASE: Final = replace(PRESETS["256mb"], null_slots=True)
-_MULTIPLIER: Final = 6364136223846793005
-_INCREMENT: Final = 1442695040888963407
+PAGE: Final = 4096
+TOUCHING_RAM_MB: Final = 32
+TURNS: Final = 1_000_000
 
 
 class Mark(NamedTuple):
@@ -69,31 +69,10 @@ def ratio(first: Callable[[], Callable[[], object]], second: Callable[[], Callab
     return median(seconds(first()) / seconds(second()) for _ in range(ROUNDS))
 
 
-def program(live: int, operations: int) -> list[Command]:
-    """Random malloc, free and realloc with some `live` blocks, the same on every machine: sizes as real programs have them."""
-    state, blocks = 1, 0
-    commands: list[Command] = []
-    sizes: dict[int, int] = {}
-    while len(commands) < operations + live:
-        state = state * _MULTIPLIER + _INCREMENT & (1 << 64) - 1
-        slot, kind, size = state >> 33 & 0xFFFFFF, state >> 57 & 15, state >> 20 & 0xFF
-        slot %= live
-        name = f"s{slot}"
-        if slot not in sizes:
-            size = size if kind else size * 16
-            sizes[slot] = size
-            blocks += 1
-            commands.append(Malloc(as_=name, size=size))
-        elif kind < 2:
-            commands.append(Realloc(as_=name, size=size + 8))
-        else:
-            del sizes[slot]
-            commands.append(Free(ptr=name))
-    return commands
-
-
-def _run_engine(commands: list[Command], *, trace: bool = True, warm: int = 0) -> Callable[[], object]:
-    machine = Machine(_BASE)
+def _run_engine(
+    commands: list[Command], *, config: MachineConfig = BASE, trace: bool = True, warm: int = 0
+) -> Callable[[], object]:
+    machine = Machine(config)
     machine.trace.on = trace
     perform = machine.perform
     for command in commands[:warm]:
@@ -110,13 +89,10 @@ def _run_engine(commands: list[Command], *, trace: bool = True, warm: int = 0) -
 def _run_glibc(commands: list[Command]) -> Callable[[], object]:
     """The same commands by the host's glibc, called through ctypes."""
     libc = ctypes.CDLL(None)
-    malloc, free, realloc = libc.malloc, libc.free, libc.realloc
-    malloc.restype = realloc.restype = ctypes.c_void_p
-    malloc.argtypes, free.argtypes, realloc.argtypes = (
-        [ctypes.c_size_t],
-        [ctypes.c_void_p],
-        [ctypes.c_void_p, ctypes.c_size_t],
-    )
+    malloc, calloc, free, realloc = libc.malloc, libc.calloc, libc.free, libc.realloc
+    malloc.restype = calloc.restype = realloc.restype = ctypes.c_void_p
+    malloc.argtypes, free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+    calloc.argtypes, realloc.argtypes = [ctypes.c_size_t, ctypes.c_size_t], [ctypes.c_void_p, ctypes.c_size_t]
     slots: dict[str, int | None] = {}
 
     def work() -> None:
@@ -127,14 +103,24 @@ def _run_glibc(commands: list[Command]) -> Callable[[], object]:
                 free(slots[command.ptr])  # type: ignore[index]
             elif type(command) is Realloc:
                 slots[command.as_] = realloc(slots.get(command.as_), command.size)
+            elif type(command) is Calloc:
+                slots[command.as_] = calloc(command.count, command.size)
 
     return work
 
 
 def against_glibc() -> Mark:
-    """The whole engine, events on, against glibc through ctypes."""
-    commands = program(1000, OPERATIONS)
-    found = 1 / ratio(lambda: _run_engine(commands), lambda: _run_glibc(commands))
+    """The whole engine, events on, against glibc through ctypes, over the recorded programs together."""
+    programs = trace_programs()
+
+    def one_round() -> float:
+        engine = glibc = 0.0
+        for recorded in programs:
+            engine += seconds(_run_engine(recorded.commands, config=recorded.config))
+            glibc += seconds(_run_glibc(recorded.commands))
+        return glibc / engine
+
+    found = median(one_round() for _ in range(ROUNDS))
     return Mark("engine ÷ glibc through ctypes, operations a second", found, 0.10, at_most=False)
 
 
@@ -155,7 +141,7 @@ def with_recording() -> Mark:
 
 def tlb_hit() -> Mark:
     """A load that hits the TLB against a bare array index."""
-    machine = Machine(_BASE)
+    machine = Machine(BASE)
     address = machine.perform(Malloc(as_="a", size=4096)).ret
     assert address is not None
     machine.perform(Touch(ptr=address, length=4096))
@@ -190,7 +176,7 @@ def step_back() -> Mark:
     steps, forward_commands = 40, 2000
 
     def session_of(count: int) -> Session:
-        session = Session(_BASE)
+        session = Session(BASE)
         for command in commands[:count]:
             session.perform(command)
         return session
@@ -276,7 +262,7 @@ def page_allocator() -> tuple[Mark, Mark]:
 
 def loads_through_commands() -> Mark:
     """A read32 command against an empty loop turn: what a grader's check costs."""
-    machine = Machine(_BASE)
+    machine = Machine(BASE)
     machine.perform(Malloc(as_="a", size=4096))
     command = Read32(ptr="a")
 
@@ -295,6 +281,32 @@ def loads_through_commands() -> Mark:
         return work
 
     return Mark("a read32 command ÷ a turn of an empty loop, time", ratio(reads, empty), 400, at_most=True)
+
+
+def touches() -> Mark:
+    """A touch of a page that is not there, on twice as many pages as there are frames, against a turn of an empty loop.
+
+    Every touch faults, reclaims a page, writes it to swap, and reads its own back.
+    """
+    length = 2 * TOUCHING_RAM_MB << 20
+    config = MachineConfig(ram_mb=TOUCHING_RAM_MB, swap_mb=4 * TOUCHING_RAM_MB)
+
+    def touching() -> Callable[[], object]:
+        machine = Machine(config)
+        machine.trace.on = False
+        machine.perform(Malloc(as_="a", size=length))
+        machine.perform(Touch(ptr="a", length=length, access="w", value=1))
+        return lambda: machine.perform(Touch(ptr="a", length=length, access="w", value=2))
+
+    def empty() -> Callable[[], object]:
+        def work() -> None:
+            for _ in range(TURNS):
+                pass
+
+        return work
+
+    found = ratio(touching, empty) * TURNS / (length // PAGE)
+    return Mark("a touch with fault, reclaim and swap ÷ a turn of an empty loop, time", found, 67, at_most=True)
 
 
 def checkpoint_size() -> Mark:
@@ -340,6 +352,7 @@ def main() -> None:
         *boot(),
         idle_memory(),
         *page_allocator(),
+        touches(),
         loads_through_commands(),
         checkpoint_size(),
         *policies(),

@@ -21,7 +21,7 @@ from engine.operations import OPERATIONS, REFUSALS
 from engine.outcome import CommandError, Ended, Outcome, OutOfHostMemory, Signal
 from engine.process import Process
 from engine.program import relocate, start_libc
-from engine.trace import Trace
+from engine.trace import NO_CAUSE, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,13 +81,17 @@ class Machine:
             address = process.resolve(place, field.rstrip("_")) if held is None else held
         kernel, trace = self.kernel, self.trace
         before = trace.total
-        if kernel.current is process.task:
-            trace.begin(command)
-        else:
+        here = kernel.current is process.task
+        if not here:
             refuse = REFUSALS.get(type(command))
             if refuse is not None:
                 refuse(self, command)
-            trace.begin(command)
+        if trace.on:
+            # The command is the cause of everything until the next one.
+            trace.cause = before
+            trace.ring.append((self.clock.ns, NO_CAUSE, command))
+            trace.total = before + 1
+        if not here:
             kernel.switch_to(process.task)
         try:
             outcome = operation(self, process, command, address)

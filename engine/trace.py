@@ -76,27 +76,21 @@ class Cause:
 class Trace:
     """The ring of records and the cause that is open now. With `on` False nothing is recorded, and nothing else changes."""
 
-    __slots__ = ("_clock", "_ring", "cause", "on", "total")
+    __slots__ = ("cause", "clock", "on", "ring", "total")
 
     def __init__(self, clock: Clock, capacity: int) -> None:
-        self._clock = clock
-        self._ring: deque[tuple[int, int, Event | _Closed | Command]] = deque(maxlen=capacity)
+        self.clock = clock
+        self.ring: deque[tuple[int, int, Event | _Closed | Command]] = deque(maxlen=capacity)
+        """(time, cause, event), oldest first. What runs at every command appends to it itself, as `emit` does."""
         self.total = 0
         """Records made since boot, closings counted."""
         self.cause = NO_CAUSE
         self.on = True
 
-    def begin(self, command: Command) -> None:
-        """A command begins: it is the cause of everything until the next one does."""
-        if self.on:
-            self.cause = self.total
-            self._ring.append((self._clock.ns, NO_CAUSE, command))
-            self.total += 1
-
     def emit(self, event: Event) -> None:
         """States that `event` happened now, because of the open cause."""
         if self.on:
-            self._ring.append((self._clock.ns, self.cause, event))
+            self.ring.append((self.clock.ns, self.cause, event))
             self.total += 1
 
     def enter(self, event: Event) -> None:
@@ -104,13 +98,13 @@ class Trace:
         the caller remembers `cause` and the time as they were before, and leaves whatever happens."""
         if self.on:
             outer, self.cause = self.cause, self.total
-            self._ring.append((self._clock.ns, outer, event))
+            self.ring.append((self.clock.ns, outer, event))
             self.total += 1
 
     def leave(self, outer: int, start_ns: int) -> None:
         """Ends the open cause, entered at `start_ns`: the trace goes on under `outer`."""
-        if self.on and self._clock.ns != start_ns:
-            self._ring.append((self._clock.ns, self.cause, _CLOSED))
+        if self.on and self.clock.ns != start_ns:
+            self.ring.append((self.clock.ns, self.cause, _CLOSED))
             self.total += 1
         self.cause = outer
 
@@ -119,33 +113,33 @@ class Trace:
         outer = self.cause
         if self.on:
             self.cause = self.total
-            self._ring.append((self._clock.ns, outer, event))
+            self.ring.append((self.clock.ns, outer, event))
             self.total += 1
-        return Cause(self, self.cause, outer, self._clock.ns)
+        return Cause(self, self.cause, outer, self.clock.ns)
 
     def resume(self, cause: int, event: Event) -> Cause:
         """Emits `event` under an earlier record: deferred work (kswapd, writeback) belongs to who asked for it."""
         outer = self.cause
         self.cause = cause
         opened = self.open(event)
-        return Cause(self, opened.seq, outer, self._clock.ns)
+        return Cause(self, opened.seq, outer, self.clock.ns)
 
     def close(self, cause: Cause) -> None:
         """Ends `cause`: the trace goes on under what was open before it."""
-        if self.on and self._clock.ns != cause.start_ns:
-            self._ring.append((self._clock.ns, cause.seq, _CLOSED))
+        if self.on and self.clock.ns != cause.start_ns:
+            self.ring.append((self.clock.ns, cause.seq, _CLOSED))
             self.total += 1
         self.cause = cause.outer
 
     def retract(self, total: int) -> None:
         """Takes back the records made since `total` was the count: what they told did not happen."""
-        while self.total > total and self._ring:
-            self._ring.pop()
+        while self.total > total and self.ring:
+            self.ring.pop()
             self.total -= 1
 
     def mark(self) -> TraceMark:
         """Where the trace stands, for `rewind`."""
-        ring = self._ring
+        ring = self.ring
         full = len(ring) + OLDEST_KEPT > (ring.maxlen or 0)
         return TraceMark(self.total, self.cause, len(ring), tuple(islice(ring, OLDEST_KEPT)) if full else ())
 
@@ -156,34 +150,34 @@ class Trace:
     def rewind(self, mark: TraceMark) -> None:
         """Makes the trace what it was at the mark."""
         back = mark.oldest[: self._pushed_out(mark)]
-        for _ in range(min(self.total - mark.total, len(self._ring))):
-            self._ring.pop()
-        self._ring.extendleft(reversed(back))
+        for _ in range(min(self.total - mark.total, len(self.ring))):
+            self.ring.pop()
+        self.ring.extendleft(reversed(back))
         self.total, self.cause = mark.total, mark.cause
 
     def _pushed_out(self, mark: TraceMark) -> int:
-        return max(0, mark.length + self.total - mark.total - (self._ring.maxlen or 0))
+        return max(0, mark.length + self.total - mark.total - (self.ring.maxlen or 0))
 
     def take(self) -> tuple[tuple[int, int, Event | _Closed | Command], ...]:
         """The ring's records, to be put back with `put`; they are immutable, so that copies may share them."""
-        return tuple(self._ring)
+        return tuple(self.ring)
 
     def put(self, records: tuple[tuple[int, int, Event | _Closed | Command], ...]) -> None:
         """Fills the ring with what `take` gave."""
-        self._ring.clear()
-        self._ring.extend(records)
+        self.ring.clear()
+        self.ring.extend(records)
 
     def __getstate__(self) -> tuple[object, ...]:
         """Without the records: whoever copies a trace takes them along himself, if he wants them."""
-        return self._clock, self._ring.maxlen, self.total, self.cause, self.on
+        return self.clock, self.ring.maxlen, self.total, self.cause, self.on
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self._clock, capacity, self.total, self.cause, self.on = state
-        self._ring = deque(maxlen=capacity)
+        self.clock, capacity, self.total, self.cause, self.on = state
+        self.ring = deque(maxlen=capacity)
 
     def records(self, first: int = 0) -> Iterator[Record]:
         """The records from seq `first` on that the ring still holds, oldest first. The cost is that of these alone."""
-        wanted = list(islice(reversed(self._ring), max(0, self.total - first)))
+        wanted = list(islice(reversed(self.ring), max(0, self.total - first)))
         wanted.reverse()
         base = self.total - len(wanted)
         ends = self._ends(wanted, base)
@@ -202,5 +196,5 @@ class Trace:
                 ends[cause] = ns
             elif not isinstance(event, tuple):
                 ends[command], command = ns, seq
-        ends[command] = self._clock.ns
+        ends[command] = self.clock.ns
         return ends

@@ -257,9 +257,12 @@ def _carve(heap: Heap, pages: dict[int, array[int]], words: array[int], victim: 
     page[place + 1] = wanted | PREV_INUSE
     remainder_page[remainder_place + 1] = rest | PREV_INUSE
     following_page[following >> 2 & 1023] = rest
-    if heap.trace.on:
-        heap.trace.emit(_new(BinGet, (index, victim, size)))
-        heap.trace.emit(_new(ChunkSplit, (victim, wanted, remainder, rest)))
+    trace = heap.trace
+    if trace.on:
+        now, cause = trace.clock.ns, trace.cause
+        trace.ring.append((now, cause, _new(BinGet, (index, victim, size))))
+        trace.ring.append((now, cause, _new(ChunkSplit, (victim, wanted, remainder, rest))))
+        trace.total += 2
     return rest
 
 
@@ -278,6 +281,8 @@ def _use_top(heap: Heap, pages: dict[int, array[int]], words: array[int], wanted
     rest_page[(remainder >> 2 & 1023) + 1] = available - wanted | PREV_INUSE
     page[place] = wanted | PREV_INUSE
     words[at + _TOP] = remainder
-    if heap.trace.on:
-        heap.trace.emit(_new(TopSplit, (top, wanted, available - wanted)))
+    trace = heap.trace
+    if trace.on:
+        trace.ring.append((trace.clock.ns, trace.cause, _new(TopSplit, (top, wanted, available - wanted))))
+        trace.total += 1
     return top

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.events.libc import BinPut, ChunkMerged, FastbinPut, TopMerged
 from engine.libc.bins import STRADDLING, relink_at_hand, unlink_at_hand
-from engine.libc.chunk import CHUNK_HDR_SZ, PREV_INUSE, SIZE_MASK
+from engine.libc.chunk import CHUNK_HDR_SZ, MINSIZE, PAGE, PREV_INUSE, SIZE_MASK
 from engine.libc.consolidate import free_to_unsorted, insert_and_tell
 from engine.libc.state import (
     BINS,
@@ -20,6 +20,8 @@ from engine.libc.state import (
     NONCONTIGUOUS_BIT,
     SYSTEM_MEM,
     TOP,
+    TOP_PAD,
+    TRIM_THRESHOLD,
     UNSORTED,
 )
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from engine.libc.heap import Heap
 
-# struct malloc_state in words from their beginning
+# struct malloc_state and mp_ in words from their beginning
 _FLAGS: Final = FLAGS >> 2
 _HAVE_FASTCHUNKS: Final = HAVE_FASTCHUNKS >> 2
 _FASTBINS: Final = (FASTBINS >> 2) - 2
@@ -36,6 +38,8 @@ _FASTBINS: Final = (FASTBINS >> 2) - 2
 _TOP: Final = TOP >> 2
 _UNSORTED_FD: Final = BINS >> 2
 _SYSTEM_MEM: Final = SYSTEM_MEM >> 2
+_TRIM_THRESHOLD: Final = TRIM_THRESHOLD >> 2
+_TOP_PAD: Final = TOP_PAD >> 2
 _UNSORTED_BIN: Final = 1
 _new: Final = tuple.__new__
 """Makes an event of its type and a tuple in half the time that its constructor takes."""
@@ -87,8 +91,10 @@ def free_at_hand(heap: Heap, pages: dict[int, array[int]], chunk: int, head: int
         size += next_size
         pages[chunk >> 12][(chunk >> 2 & 1023) + 1] = size | PREV_INUSE
         words[at + _TOP] = chunk
-        if heap.trace.on:
-            heap.trace.emit(_new(TopMerged, (chunk, size)))
+        trace = heap.trace
+        if trace.on:
+            trace.ring.append((trace.clock.ns, trace.cause, _new(TopMerged, (chunk, size))))
+            trace.total += 1
         return size
     if not join:
         next_page[next_at + 1] = next_head & ~PREV_INUSE
@@ -99,6 +105,20 @@ def free_at_hand(heap: Heap, pages: dict[int, array[int]], chunk: int, head: int
         return free_to_unsorted(heap, heap.main_arena, chunk, size, next_chunk, next_size, joined=joined)
     _to_unsorted(heap, pages, words, chunk, size, joined=joined)
     return size
+
+
+def nothing_to_give_back(heap: Heap, pages: dict[int, array[int]]) -> bool:
+    """Whether after_large_free() would find nothing to do: no fast chunk to join, and top not a page beyond what it keeps."""
+    words = pages.get(heap.arena_page)
+    if words is None or words[heap.arena_at + _HAVE_FASTCHUNKS]:
+        return False
+    top = words[heap.arena_at + _TOP]
+    page = pages.get(top + 4 >> 12)
+    if page is None or top & 3:
+        return False
+    size = page[top + 4 >> 2 & 1023] & SIZE_MASK
+    mp = heap.mp >> 2 & 1023
+    return size < words[mp + _TRIM_THRESHOLD] or MINSIZE < size < words[mp + _TOP_PAD] + MINSIZE + 1 + PAGE
 
 
 def _to_fastbin(heap: Heap, pages: dict[int, array[int]], words: array[int], chunk: int, size: int) -> int:
@@ -136,7 +156,11 @@ def _to_unsorted(
         page[at + 4] = page[at + 5] = 0
     page[at + 1] = size | PREV_INUSE
     pages[chunk + size >> 12][chunk + size >> 2 & 1023] = size
-    if heap.trace.on:
+    trace = heap.trace
+    if trace.on:
+        now, cause = trace.clock.ns, trace.cause
         if joined:
-            heap.trace.emit(_new(ChunkMerged, (chunk, size)))
-        heap.trace.emit(_new(BinPut, (_UNSORTED_BIN, chunk, size)))
+            trace.ring.append((now, cause, _new(ChunkMerged, (chunk, size))))
+            trace.total += 1
+        trace.ring.append((now, cause, _new(BinPut, (_UNSORTED_BIN, chunk, size))))
+        trace.total += 1

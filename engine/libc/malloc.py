@@ -31,7 +31,7 @@ from engine.libc.int_free import after_large_free, int_free
 from engine.libc.int_malloc import int_malloc
 from engine.libc.int_realloc import copy, int_memalign, int_realloc
 from engine.libc.lanes import allocate, malloc_at_hand
-from engine.libc.lanes_free import free_at_hand
+from engine.libc.lanes_free import free_at_hand, nothing_to_give_back
 from engine.libc.mmapped import mremap_chunk, munmap_chunk
 from engine.libc.state import (
     DEFAULT_MMAP_THRESHOLD_MAX,
@@ -115,8 +115,10 @@ class Libc:
                         tcache[entry] = mem >> 12 ^ page[word]
                         tcache[at] -= 1 << shift
                         page[word + 1] = 0
-                        if heap.trace.on:
-                            heap.trace.emit(GET_EVENTS[index])
+                        trace = heap.trace
+                        if trace.on:
+                            trace.ring.append((trace.clock.ns, trace.cause, GET_EVENTS[index]))
+                            trace.total += 1
                         return mem
                     return self._malloc(size)
         except KeyError:
@@ -151,8 +153,10 @@ class Libc:
                         page[word] = mem >> 12 ^ tcache[entry]
                         tcache[entry] = mem
                         tcache[at] += 1 << shift
-                        if heap.trace.on:
-                            heap.trace.emit(PUT_EVENTS[index])
+                        trace = heap.trace
+                        if trace.on:
+                            trace.ring.append((trace.clock.ns, trace.cause, PUT_EVENTS[index]))
+                            trace.total += 1
                         return
                     size = free_at_hand(heap, pages, mem - CHUNK_HDR_SZ, head)
         except KeyError:
@@ -160,7 +164,7 @@ class Libc:
         if not size:
             if mem:
                 self._free(mem)
-        elif size >= FASTBIN_CONSOLIDATION_THRESHOLD:
+        elif size >= FASTBIN_CONSOLIDATION_THRESHOLD and not nothing_to_give_back(heap, pages):
             after_large_free(heap, heap.main_arena)
 
     def _malloc(self, size: int) -> int:
