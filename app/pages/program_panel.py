@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from app.language import Mistake, Program, processes_before, read_program
+from app.language.tokens import without_comment
 from app.outcome_words import faults_words, told
 from app.scenarios import scenarios, themes
 from app.session_text import machine_of_words
@@ -31,12 +32,12 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class ProgramRow:
-    """A line of the program, and what came of it."""
+    """A line of the program that says something, and what came of it."""
 
     number: int
     text: str
     state: str
-    """done, next, later, wrong or words (a comment, or nothing)."""
+    """done, next, later or wrong."""
     result: str
     column: int
     """Where a mistake is, from 1; 0 where there is none."""
@@ -67,8 +68,9 @@ class ProgramPanel:
     open: bool
     themes: tuple[tuple[str, tuple[Choice, ...]], ...]
     other_machine: str
-    """What machine the program asks for, if this is another; its scenario's name is `scenario`."""
+    """What machine the program asks for, if this is another."""
     scenario: str
+    """Which of the library it is, if it is one."""
 
 
 def read_draft(session: Session, draft: Draft) -> Program:
@@ -104,7 +106,6 @@ def program_panel(session: Session, draft: Draft | None, noted: Noted) -> Progra
     centre = next((row.number for row in rows if row.state in ("wrong", "next")), len(rows))
     first = max(0, min(centre - LINES_SHOWN // 2, len(rows) - LINES_SHOWN))
     shown = rows[first : first + LINES_SHOWN]
-    scenario, other = _asked_machine(session, text, program)
     return ProgramPanel(
         text=text,
         rows=shown,
@@ -120,22 +121,19 @@ def program_panel(session: Session, draft: Draft | None, noted: Noted) -> Progra
             (theme, tuple(Choice(each.name, each.title, each.about) for each in found))
             for theme, found in themes().items()
         ),
-        other_machine=other,
-        scenario=scenario,
+        other_machine=_asked_machine(session, program),
+        scenario=next((each.name for each in scenarios().values() if each.text.rstrip() == text), ""),
     )
 
 
-def _asked_machine(session: Session, text: str, program: Program) -> tuple[str, str]:
-    """(scenario, words) of a program whose head asks for another machine than this."""
-    words = program.directive("machine")
+def _asked_machine(session: Session, program: Program) -> str:
+    """The machine that the program's head asks for, if it is another than this."""
+    here, words = session.config, program.directive("machine")
     try:
-        here = session.config
-        if not words or replace(machine_of_words(words), tlb_hits=here.tlb_hits) == here:
-            return "", ""
+        same = not words or replace(machine_of_words(words), tlb_hits=here.tlb_hits) == here
     except ConfigError:
-        return "", ""
-    name = next((each.name for each in scenarios().values() if each.text == text), "")
-    return name, words
+        return ""
+    return "" if same else words
 
 
 def _rows(
@@ -145,17 +143,21 @@ def _rows(
     operations = {line.index: number for number, line in enumerate(program.lines)}
     upcoming = next((number for number, version in enumerate(versions) if version is None), None)
     found = []
-    for index, line in enumerate(text.rstrip().split("\n") if text.strip() else []):
+    for index, line in enumerate(text.split("\n")):
         mistake, number = wrong.get(index), operations.get(index)
-        state, result, column = "words", "", 0
         if mistake is not None:
-            state, result, column = "wrong", mistake.message, mistake.column + 1
+            found.append(ProgramRow(index + 1, _shown(line), "wrong", mistake.message, mistake.column + 1))
         elif number is not None:
             version = versions[number]
             state = "done" if version is not None else "next" if number == upcoming and not mistakes else "later"
             result = "" if version is None else _result(session, version)
-        found.append(ProgramRow(index + 1, line.rstrip(), state, result, column))
+            found.append(ProgramRow(index + 1, _shown(line), state, result, 0))
     return tuple(found)
+
+
+def _shown(line: str) -> str:
+    """The line without its comment: that can be read in the editor."""
+    return without_comment(line).strip()
 
 
 def _result(session: Session, version: int) -> str:
