@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app.pages import formats
 from app.pages.marks import Chosen
@@ -11,6 +11,7 @@ from app.pages.physical_band import NEIGHBOURS
 from engine import views
 from engine.commands import KERNEL_COMMANDS
 from engine.outcome import CommandError
+from engine.views.at import AtView, ElsewhereView
 
 if TYPE_CHECKING:
     from engine.commands import Command
@@ -33,36 +34,66 @@ class Wanted:
 
 def choose(session: Session, machine_id: str, wanted: Wanted, pid: int, per_cell: int) -> tuple[Chosen, str]:
     """The selection, and what was wrong with what was typed."""
-    machine, error = session.machine, ""
-    address: int | None = None
+    machine, error, words = session.machine, "", wanted.at.strip()
+    found: AtView | ElsewhereView | None = None
     frame: FrameView | None = None
-    if wanted.frame:
-        frame = _typed_frame(machine, wanted.frame)
-        if frame is None:
-            last = views.machine(machine).frames - 1
-            error = f"there is no frame {wanted.frame!r}; write a number up to {formats.pfn(last)}"
-        if frame is not None and frame.mapped_at:
-            here = next((place for place in frame.mapped_at if place.pid == pid), frame.mapped_at[0])
-            pid, address = here.pid, here.address
-    elif wanted.at:
-        try:
-            address = machine.processes[pid].resolve(wanted.at.strip(), "at")
-        except CommandError as wrong:
-            error = str(wrong)
-    explicit = address is not None
-    if address is None:
-        address = _subject(session, pid)
-    at = views.at_address(machine, address, pid)
-    return Chosen(machine_id, pid, at, frame or at.frame, per_cell, explicit=explicit or frame is not None), error
-
-
-def _typed_frame(machine: Machine, word: str) -> FrameView | None:
     try:
-        number = int(word, 0)
+        if wanted.frame:
+            found = views.at_frame(machine, _frame_number(machine, wanted.frame), pid)
+            frame = views.frame(machine, int(wanted.frame, 0))
+        elif words:
+            found = _named(machine, words, pid)
+    except CommandError as wrong:
+        error = str(wrong)
+    at = found if isinstance(found, AtView) else views.at_address(machine, _subject(session, pid), pid)
+    elsewhere = found if isinstance(found, ElsewhereView) else None
+    if elsewhere is not None:
+        frame = elsewhere.frame
+    named = words if not wanted.frame and found is not None and words.partition(" ")[0] in _NAMED else ""
+    chosen = Chosen(
+        machine_id,
+        at.pid,
+        at,
+        frame or (at.frame if elsewhere is None else None),
+        per_cell,
+        explicit=found is not None,
+        elsewhere=elsewhere,
+        words=named,
+    )
+    return chosen, error
+
+
+_NAMED: Final = ("frame", "swap", "file")
+"""The first words that choose something else than an address."""
+
+
+def _named(machine: Machine, words: str, pid: int) -> AtView | ElsewhereView:
+    """What "a+16", "0x0804e1a0", "frame 0x1d72", "swap 12" or "file /bin/student 3" name. Raises CommandError."""
+    kind, _, rest = words.partition(" ")
+    if kind not in _NAMED or not rest:
+        return views.at_address(machine, machine.processes[pid].resolve(words, "at"), pid)
+    if kind == "frame":
+        return views.at_frame(machine, _frame_number(machine, rest), pid)
+    if kind == "swap":
+        return views.at_swap_slot(machine, _number(rest, "write a number, such as: swap 12"), pid)
+    path, _, page = rest.rpartition(" ") if " " in rest else (rest, "", "0")
+    return views.at_file_page(machine, path, _number(page, "write the page's number: file /bin/student 3"), pid)
+
+
+def _frame_number(machine: Machine, word: str) -> int:
+    last = views.machine(machine).frames - 1
+    refusal = f"there is no frame {word!r}; write a number up to {formats.pfn(last)}"
+    number = _number(word, refusal)
+    if not 0 <= number <= last:
+        raise CommandError("frame", refusal)
+    return number
+
+
+def _number(word: str, refusal: str) -> int:
+    try:
+        return int(word, 0)
     except ValueError:
-        return None
-    found: FrameView | None = views.frame(machine, number)
-    return found
+        raise CommandError("at", refusal) from None
 
 
 def _subject(session: Session, pid: int) -> int:

@@ -12,13 +12,18 @@ from app.pages.choosing import Wanted, choose, last_step, neighbours
 from app.pages.command_forms import FieldBox, FormGroup, Refused, form_groups, words_box
 from app.pages.command_words import words_of_command
 from app.pages.desk_panel import Desk, OnTheDesk, desk
+from app.pages.fault_panel import FaultPanel, fault_panel
 from app.pages.heap_band import HeapBand, heap_band
+from app.pages.here_facts import Fact, facts
 from app.pages.kernel_band import KernelBand, kernel_band
 from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks, marks
+from app.pages.memory_table import MemoryTable, memory_table
 from app.pages.physical_band import PhysicalBand, physical_band
+from app.pages.processes_band import ProcessesBand, processes_band
 from app.pages.space_band import SpaceBand, space_band
+from app.pages.tlb_panel import TlbPanel, tlb_panel
 from app.pages.walk_band import WalkBand, walk_band
-from app.pages.why_panel import Fact, Why, facts, why
+from app.pages.why_panel import Why, why
 from app.scenarios import FIRST, Scenario, themes
 from engine import views
 from engine.views.machine import MachineView, Preset, presets
@@ -114,12 +119,17 @@ class MachinePage:
     total: int
     heap: HeapBand
     space: SpaceBand
+    memory: MemoryTable
+    processes: ProcessesBand
     walk: WalkBand
+    tlb: TlbPanel
     physical: PhysicalBand
     kernel: KernelBand
     why: Why
+    faults: FaultPanel
     facts: tuple[Fact, ...]
     about: str
+    about_address: str
     announced: str
     desk: Desk
 
@@ -143,7 +153,8 @@ def machine_page(
     chosen, place_error = choose(session, machine_id, wanted, pid, memory.frames_per_cell)
     pid = chosen.pid
     space = views.address_space(machine, pid)
-    found = marks(machine, chosen, views.changes(machine), space)
+    changes = views.changes(machine)
+    found = marks(machine, chosen, changes, space)
     frames = _frames(machine, pid, space)
     command, outcome = last_step(session)
     processes = views.processes(machine)
@@ -152,7 +163,7 @@ def machine_page(
     heap = views.heap(machine, pid)
     told = why(views.trace_tree(machine), command, outcome, found)
     at_error, frame_error = ("", place_error) if wanted.frame else (place_error, "")
-    at_value = wanted.at if at_error else formats.address(chosen.at.address)
+    at_value = wanted.at if at_error else chosen.words or formats.address(chosen.at.address)
     return MachinePage(
         id=machine_id,
         query=_query(chosen, wanted.term),
@@ -179,14 +190,26 @@ def machine_page(
         total=len(session.commands),
         heap=heap_band(heap, views.bins(machine, pid), chosen, found, frames),
         space=space_band(space, chosen, found, frames),
-        walk=walk_band(chosen.at.walk, views.tlb(machine), chosen, found),
+        memory=memory_table(views.region_memory(machine, pid), chosen, found),
+        processes=processes_band(
+            processes,
+            _spaces(machine, processes),
+            views.page_sharing(machine, chosen.at.address, pid),
+            changes,
+            chosen,
+            found,
+        ),
+        walk=walk_band(chosen.at.walk, chosen, found),
+        tlb=tlb_panel(views.tlb(machine), chosen, found),
         physical=physical_band(
             memory, views.buddy(machine), views.reclaim(machine), neighbours(machine, chosen.frame), chosen, found
         ),
         kernel=kernel_band(machine, chosen),
         why=told,
+        faults=fault_panel(views.fault_decisions(machine), chosen, found),
         facts=facts(chosen),
         about=_about(chosen),
+        about_address=formats.address(chosen.at.address),
         announced=_announced(session, told, refused),
         desk=desk(session, machine_id, pid, brought or OnTheDesk()),
     )
@@ -207,6 +230,10 @@ def _frames(machine: Machine, pid: int, space: AddressSpaceView) -> dict[int, in
             if pfn is not None:
                 found[vpn] = pfn
     return found
+
+
+def _spaces(machine: Machine, processes: tuple[ProcessView, ...]) -> dict[int, AddressSpaceView]:
+    return {one.pid: views.address_space(machine, one.pid) for one in processes if one.ended is None}
 
 
 def _size(machine: Machine) -> str:
@@ -264,10 +291,12 @@ def _query(chosen: Chosen, term: str) -> str:
     kept: dict[str, str | int] = {"term": term} if term else {}
     if not chosen.explicit:
         return "?" + urlencode({"pid": chosen.pid, **kept})
-    return "?" + urlencode({"at": formats.address(chosen.at.address), "pid": chosen.pid, **kept})
+    return "?" + urlencode({"at": chosen.words or formats.address(chosen.at.address), "pid": chosen.pid, **kept})
 
 
 def _about(chosen: Chosen) -> str:
+    if chosen.words:
+        return chosen.words
     if chosen.frame is not None and chosen.at.frame != chosen.frame:
         return f"frame {formats.pfn(chosen.frame.pfn)}"
     return formats.address(chosen.at.address)

@@ -11,7 +11,7 @@ from app.pages import formats, keys
 if TYPE_CHECKING:
     from engine.machine import Machine
     from engine.views.address_space import AddressSpaceView
-    from engine.views.at import AtView
+    from engine.views.at import AtView, ElsewhereView
     from engine.views.changes import ChangesView
     from engine.views.frame import FrameView
 
@@ -29,10 +29,22 @@ class Chosen:
     frames_per_cell: int
     explicit: bool
     """Somebody chose it; otherwise it is what the last command was about, or a place to begin."""
+    elsewhere: ElsewhereView | None = None
+    """A frame, swap slot or page of a file that was chosen and that nobody maps."""
+    words: str = ""
+    """How it was chosen, if not by an address: "swap 12"."""
 
     def href(self, address: int) -> str:
         """The page with another address chosen."""
-        return f"/m/{self.machine_id}?" + urlencode({"at": formats.address(address), "pid": self.pid})
+        return self.href_of(address, self.pid)
+
+    def href_of(self, address: int, pid: int) -> str:
+        """The page with an address of any process chosen."""
+        return f"/m/{self.machine_id}?" + urlencode({"at": formats.address(address), "pid": pid})
+
+    def href_at(self, words: str) -> str:
+        """The page with what `words` name chosen: "frame 0x1d72", "swap 12", "file /bin/student 3"."""
+        return f"/m/{self.machine_id}?" + urlencode({"at": words, "pid": self.pid})
 
     def frame_href(self, pfn: int) -> str:
         """The page with a frame chosen."""

@@ -11,7 +11,6 @@ from engine.views.page_walk import Stop
 
 if TYPE_CHECKING:
     from engine.views.page_walk import EntryStep, PageWalkView
-    from engine.views.tlb import TlbView
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,6 @@ class WalkBand:
     binary: tuple[str, str, str]
     """Directory index, table index and offset, as bits."""
     end: str
-    tlb: str
-    tlb_rows: tuple[tuple[str, str, str], ...]
 
 
 STOP_WORDS: Final = {
@@ -64,7 +61,7 @@ _BITS: Final = (
 )
 
 
-def walk_band(walk: PageWalkView, tlb: TlbView, chosen: Chosen, marks: Marks) -> WalkBand:
+def walk_band(walk: PageWalkView, chosen: Chosen, marks: Marks) -> WalkBand:
     """The band."""
     bits = f"{walk.linear:032b}"
     return WalkBand(
@@ -73,11 +70,6 @@ def walk_band(walk: PageWalkView, tlb: TlbView, chosen: Chosen, marks: Marks) ->
         steps=tuple(_steps(walk, chosen, marks)),
         binary=(bits[:10], bits[10:20], bits[20:]),
         end=_end(walk),
-        tlb=f"{len(tlb.entries)} of {formats.count(tlb.capacity)} entries in use, misses so far: {formats.count(tlb.misses)}",
-        tlb_rows=tuple(
-            (formats.address(entry.vpn << PAGE_SHIFT), formats.pfn(entry.pfn), " ".join(entry.flags))
-            for entry in reversed(tlb.entries[-16:])
-        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Why the last step happened, as a tree of sentences, and everything that is known of what is chosen."""
+"""Why the last step happened, as a tree of sentences."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.command_words import words_of_command
-from app.pages.heap_band import STATE_WORDS
-from app.pages.physical_band import OWNER_WORDS
 from app.pages.sentences import sentence
-from app.pages.walk_band import STOP_WORDS
 
 if TYPE_CHECKING:
-    from app.pages.marks import Chosen, Marks
+    from app.pages.marks import Marks
     from engine.commands import Command
     from engine.outcome import Outcome
-    from engine.views.at import AtView
-    from engine.views.frame import FrameView
-    from engine.views.heap import ChunkView
     from engine.views.trace_tree import TraceNode, TraceTreeView
 
 CHILDREN_SHOWN: Final = 16
@@ -72,16 +66,6 @@ class Why:
     reasons: tuple[Reason, ...]
     left_out: str
     lost: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One line of what is known."""
-
-    name: str
-    words: str
-    href: str = ""
-    link: str = ""
 
 
 def why(tree: TraceTreeView, command: Command | None, outcome: Outcome | None, marks: Marks) -> Why:
@@ -181,86 +165,3 @@ def _results(outcome: Outcome, command: Command) -> list[str]:
     if outcome.maps is not None:
         parts.append(formats.times(len(outcome.maps), "region"))
     return parts
-
-
-def facts(chosen: Chosen) -> tuple[Fact, ...]:
-    """Everything about the chosen address, from the program's variable down to the buddy block."""
-    at = chosen.at
-    found: list[Fact] = []
-    if at.slots:
-        found.append(Fact("pointer", ", ".join(slot.name for slot in at.slots)))
-    if at.chunk is not None:
-        found += _chunk(at.chunk, at.address, chosen)
-    found += _region(at)
-    found += _entries(at)
-    if chosen.frame is not None:
-        found += _frame(chosen.frame, chosen)
-    return tuple(found)
-
-
-def _chunk(chunk: ChunkView, address: int, chosen: Chosen) -> list[Fact]:
-    names = f"{' '.join(chunk.slots)}: " if chunk.slots else ""
-    found = [
-        Fact(
-            "chunk",
-            f"{names}{formats.short_hex(chunk.size)} bytes, {STATE_WORDS[chunk.state]}",
-            chosen.href(chunk.mem),
-            formats.address(chunk.address),
-        ),
-        Fact("header", f"{formats.address(chunk.head)} = size {formats.short_hex(chunk.size)}{_flags(chunk)}"),
-    ]
-    offset = address - chunk.mem
-    if offset > 0:
-        found.append(Fact("offset", f"{formats.short_hex(offset)} in the chunk's memory"))
-    return found
-
-
-def _flags(chunk: ChunkView) -> str:
-    words = {"P": "the one before is in use", "M": "has its own mapping", "A": "not of the main arena"}
-    return "".join(f" + {flag} ({words[flag]})" for flag in chunk.flags)
-
-
-def _region(at: AtView) -> list[Fact]:
-    region = at.region
-    if region is None:
-        return [Fact("region", "none: the process has nothing here")]
-    words = f"{region.name or 'anonymous'} {region.permissions}, {region.start:08x}-{region.end:08x}"
-    present = f"{formats.count(region.resident)} of {formats.times(region.pages, 'page')} present"
-    return [Fact("region", f"{words}, {present}")]
-
-
-def _entries(at: AtView) -> list[Fact]:
-    walk = at.walk
-    found: list[Fact] = []
-    if walk.directory is not None:
-        entry = walk.directory
-        flags = " ".join(entry.flags) or "empty"
-        found.append(Fact("directory", f"[{entry.index}] = {formats.address(entry.entry)} {flags}"))
-    if walk.table is not None:
-        entry = walk.table
-        flags = " ".join(entry.flags) or ("empty" if not entry.entry else "not present")
-        found.append(Fact("table", f"[{entry.index}] = {formats.address(entry.entry)} {flags}"))
-    if walk.stop is not None:
-        found.append(Fact("stops", STOP_WORDS[walk.stop]))
-    return found
-
-
-def _frame(frame: FrameView, chosen: Chosen) -> list[Fact]:
-    owner = frame.detail or OWNER_WORDS[frame.owner]
-    zone = f", zone {frame.zone}" if frame.zone else ""
-    found = [Fact("frame", f"{owner}{zone}", chosen.frame_href(frame.pfn), formats.pfn(frame.pfn))]
-    if frame.mapped_at:
-        places = ", ".join(f"process {place.pid} at {formats.address(place.address)}" for place in frame.mapped_at[:4])
-        found.append(Fact("mapped", f"{formats.times(frame.mapcount, 'time')}: {places}"))
-    if frame.flags:
-        found.append(Fact("flags", " ".join(frame.flags)))
-    if frame.lru:
-        found.append(Fact("list", f"{frame.lru} (reclaim)"))
-    block = frame.block
-    if block is not None:
-        kind = f"free, {block.migratetype}" if block.migratetype else "in use"
-        where = ", on the CPU's own list" if block.on_cpu_list else ""
-        found.append(Fact("block", f"{formats.pfn(block.pfn)}, order {block.order}, {kind}{where}"))
-        state = "free: they could be one" if block.buddy_free else "not a free block of its order"
-        found.append(Fact("buddy", f"{formats.pfn(block.buddy)}, {state}"))
-    return found

@@ -104,6 +104,8 @@ class FaultTold:
     decisions: tuple[Decision, ...]
     branch: str
     pfn: int | None
+    zero: bool
+    """The frame is the zero page."""
     slot: int | None
     """The swap slot that was read."""
     major: bool
@@ -181,6 +183,7 @@ class _Story:
             decisions=tuple(self._asked),
             branch="" if last is None else last.branch,
             pfn=None if last is None else last.pfn,
+            zero=last is not None and last.pfn == self._machine.kernel.memory.zero_pfn,
             slot=read if swapped_in else None,
             major=any(done.major for done in self._done),
             signal=self._signal(),

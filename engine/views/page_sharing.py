@@ -50,7 +50,7 @@ class ProcessRow:
 
 @dataclass(frozen=True, slots=True)
 class PageSharingView:
-    """An aligned run of pages around an address, of every living process."""
+    """A run of pages around an address, of every living process."""
 
     start: int
     end: int
@@ -58,13 +58,12 @@ class PageSharingView:
 
 
 def page_sharing(machine: Machine, address: int, pid: int = 0) -> PageSharingView:
-    """The pages around `address`, as far as the region of process `pid` there goes. Raises KeyError for an unknown pid."""
-    start = address & -(PAGES_SHOWN << PAGE_SHIFT)
-    end = start + (PAGES_SHOWN << PAGE_SHIFT)
+    """The pages around `address`: those of the region of process `pid` there, 16 at a time. KeyError: no such pid."""
+    length = PAGES_SHOWN << PAGE_SHIFT
     region = region_at(machine, pid, address)
-    if region is not None:
-        start, end = max(start, region.start), min(end, region.end)
-    end = min(end, TASK_SIZE) if address < TASK_SIZE else start
+    first, limit = (0, TASK_SIZE) if region is None else (region.start, region.end)
+    start = address - (address - first) % length
+    end = min(start + length, limit) if address < TASK_SIZE else start
     living = [process for number, process in sorted(machine.processes.items()) if process.ended is None]
     rows = tuple(
         ProcessRow(

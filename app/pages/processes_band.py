@@ -1,0 +1,220 @@
+"""Several processes side by side: what each has, and the same pages of all of them, shared or parted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from markupsafe import Markup
+
+from app.pages import formats, keys
+from app.pages.marks import PAGE_SHIFT, Mark
+
+if TYPE_CHECKING:
+    from app.pages.marks import Chosen, Marks
+    from engine.views.address_space import AddressSpaceView
+    from engine.views.changes import ChangesView
+    from engine.views.page_sharing import PageOfProcess, PageSharingView, ProcessRow
+    from engine.views.processes import ProcessView
+
+CARDS_SHOWN: Final = 12
+_STRIP_HEIGHT: Final = 30
+_REGION_GAP: Final = 2
+_TIMES: Final = "\N{MULTIPLICATION SIGN}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessCard:
+    """One process: its sizes, and its regions drawn as boxes that are filled as far as they are resident."""
+
+    pid: int
+    href: str
+    current: bool
+    living: bool
+    title: str
+    state: str
+    prefix: str
+    """What a command begins with to be done by it."""
+    strip: Markup
+    figures: tuple[tuple[str, str], ...]
+    fork_child: int
+    """The number that a child would get."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageCell:
+    """One page of one process."""
+
+    mark: Mark
+    href: str
+    kind: str
+    """shared, own, zero, swapped, empty or unmapped."""
+    text: str
+    under: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """The pages of one process, under the same addresses as those of the others."""
+
+    name: str
+    cells: tuple[PageCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessesBand:
+    """Who runs on the machine."""
+
+    summary: str
+    cards: tuple[ProcessCard, ...]
+    left_out: int
+    heads: tuple[str, ...]
+    rows: tuple[PageRow, ...]
+    words: str
+    """The pages in one sentence, for who cannot see them."""
+
+
+def processes_band(
+    processes: tuple[ProcessView, ...],
+    spaces: dict[int, AddressSpaceView],
+    sharing: PageSharingView,
+    changes: ChangesView,
+    chosen: Chosen,
+    marks: Marks,
+) -> ProcessesBand:
+    """The band. `spaces` are the address spaces of the living processes."""
+    living = [process for process in processes if process.ended is None]
+    ended = [process for process in processes if process.ended is not None]
+    shown = (living + ended[::-1])[:CARDS_SHOWN]
+    child = next(number for number in range(1, len(processes) + 2) if all(one.pid != number for one in processes))
+    runs = next((process.pid for process in processes if process.running), None)
+    rows = tuple(_row(row, changes if row.pid == runs else None, chosen, marks) for row in sharing.rows)
+    return ProcessesBand(
+        summary=_summary(living, ended),
+        cards=tuple(_card(process, spaces.get(process.pid), child, chosen) for process in shown),
+        left_out=len(processes) - len(shown),
+        heads=tuple(f"{address:08x}" for address in range(sharing.start, sharing.end, 1 << PAGE_SHIFT)) if rows else (),
+        rows=rows,
+        words=_words(sharing),
+    )
+
+
+def _summary(living: list[ProcessView], ended: list[ProcessView]) -> str:
+    words = f"{formats.times(len(living), 'process')[:-1] + 'es' if len(living) != 1 else '1 process'}"
+    return words + (f", {len(ended)} ended" if ended else "")
+
+
+def _card(process: ProcessView, space: AddressSpaceView | None, child: int, chosen: Chosen) -> ProcessCard:
+    parent = "the program" if process.parent is None else f"child of {process.parent}"
+    living = process.ended is None
+    return ProcessCard(
+        pid=process.pid,
+        href=f"/m/{chosen.machine_id}?pid={process.pid}",
+        current=process.pid == chosen.pid,
+        living=living,
+        title=f"process {process.pid}",
+        state=f"{parent}, {_state(process)}",
+        prefix=f"@{process.pid} …",
+        strip=_strip(space) if space is not None else Markup(""),
+        figures=_figures(process) if living else (),
+        fork_child=child,
+    )
+
+
+def _state(process: ProcessView) -> str:
+    if process.ended is None:
+        return "on the CPU" if process.running else "waits"
+    return f"ended by signal {process.ended.termsig}" if process.ended.termsig else f"exited with {process.ended.code}"
+
+
+def _figures(process: ProcessView) -> tuple[tuple[str, str], ...]:
+    swap = (("in swap", formats.pages(process.swap_rss)),) if process.swap_rss else ()
+    return (
+        ("virtual", formats.pages(process.total_vm)),
+        ("resident", formats.pages(process.rss)),
+        *swap,
+        ("faults", f"{formats.count(process.min_faults)} + {formats.count(process.maj_faults)} major"),
+        ("page tables", formats.pages(process.page_tables)),
+    )
+
+
+def _strip(space: AddressSpaceView) -> Markup:
+    """A box a region, as wide as the logarithm of its size, filled from below as far as it is resident."""
+    parts, at = [], 0
+    for region in space.regions:
+        width = 4 + 5 * max(1, region.pages.bit_length())
+        kind = f"r-{region.kind.value}"
+        parts.append(f'<rect class="room {kind}" x="{at}" width="{width}" height="{_STRIP_HEIGHT}"/>')
+        filled = max(2, _STRIP_HEIGHT * region.resident // region.pages) if region.resident else 0
+        if filled:
+            top = _STRIP_HEIGHT - filled
+            parts.append(f'<rect class="{kind}" x="{at}" y="{top}" width="{width}" height="{filled}"/>')
+        at += width + _REGION_GAP
+    shapes = "".join(parts)
+    return Markup(  # noqa: S704 - numbers and our own names
+        f'<svg class="spread" viewBox="0 0 {max(at, 1)} {_STRIP_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
+        f"{shapes}</svg>"
+    )
+
+
+# --- the same pages ---------------------------------------------------------------------------------------------------
+
+
+def _row(row: ProcessRow, changes: ChangesView | None, chosen: Chosen, marks: Marks) -> PageRow:
+    cells = tuple(_cell(row.pid, page, changes, chosen, marks) for page in row.pages)
+    return PageRow(f"process {row.pid}", cells)
+
+
+def _cell(pid: int, page: PageOfProcess, changes: ChangesView | None, chosen: Chosen, marks: Marks) -> PageCell:
+    vpn = page.address >> PAGE_SHIFT
+    kind, text, under = _looks(page)
+    key = keys.page(vpn) if page.pfn is None else keys.frame(page.pfn)
+    cell = () if page.pfn is None else (keys.cell(page.pfn, chosen.frames_per_cell),)
+    mark = Mark(
+        key=key,
+        keys=keys.join(keys.page(vpn), *cell),
+        selected=pid == chosen.pid and keys.page(vpn) in marks.selected,
+        changed=changes is not None and vpn in changes.pages,
+    )
+    said = f"process {pid}, {formats.address(page.address)}: {_said(page)}{mark.said}"
+    return PageCell(mark, chosen.href_of(page.address, pid), kind, text, under, said)
+
+
+def _looks(page: PageOfProcess) -> tuple[str, str, str]:
+    """(kind, what stands in the cell, what stands below it)."""
+    if page.slot is not None:
+        return "swapped", str(page.slot), "swap"
+    if page.pfn is None:
+        return ("empty", "-", "") if page.mapped else ("unmapped", "", "")
+    if page.zero:
+        return "zero", f"{page.pfn:05x}", "zeros"
+    rights = "rw" if page.writable else "r"
+    return (
+        ("shared", f"{page.pfn:05x}", f"{rights} {_TIMES}{page.mapcount}")
+        if page.shared
+        else (
+            "own",
+            f"{page.pfn:05x}",
+            rights,
+        )
+    )
+
+
+def _said(page: PageOfProcess) -> str:
+    if page.slot is not None:
+        return f"in swap slot {page.slot}"
+    if page.pfn is None:
+        return "no frame yet" if page.mapped else "no region"
+    rights = "may be written" if page.writable else "read-only"
+    if page.zero:
+        return f"the zero page, frame {formats.pfn(page.pfn)}, read-only"
+    counts = f"{formats.times(page.refcount, 'reference')}, {formats.times(page.mapcount, 'mapping')}"
+    return f"frame {formats.pfn(page.pfn)}, {'shared' if page.shared else 'its own'}, {counts}, {rights}"
+
+
+def _words(sharing: PageSharingView) -> str:
+    frames = {page.pfn for row in sharing.rows for page in row.pages if page.shared}
+    if not frames:
+        return "No frame of these pages is shared."
+    return f"{formats.times(len(frames), 'frame')} of these pages {'is' if len(frames) == 1 else 'are'} shared."

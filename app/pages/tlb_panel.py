@@ -1,0 +1,91 @@
+"""The TLB: what the CPU remembers, how often that helped, and what made it forget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from app.pages import formats, keys
+from app.pages.marks import PAGE_SHIFT
+from app.pages.sentences_faults import FLUSH_WORDS
+
+if TYPE_CHECKING:
+    from app.pages.marks import Chosen, Mark, Marks
+    from engine.views.tlb import Flush, TlbView
+
+ENTRIES_SHOWN: Final = 24
+FLUSHES_SHOWN: Final = 12
+_REASONS: Final = {"cr3": "mov cr3", "invlpg": "invlpg", "all": "all", "segment": "mov ds"}
+
+
+@dataclass(frozen=True, slots=True)
+class TlbRow:
+    """One translation."""
+
+    mark: Mark
+    page: str
+    href: str
+    frame: str
+    frame_href: str
+    bits: str
+
+
+@dataclass(frozen=True, slots=True)
+class TlbPanel:
+    """The table and its figures."""
+
+    summary: str
+    figures: tuple[tuple[str, str, str], ...]
+    """(name, figure, what it means)."""
+    flushes: tuple[tuple[str, str, str], ...]
+    """(instruction, how often, why)."""
+    flushed: tuple[str, ...]
+    """What the last command made it forget."""
+    rows: tuple[TlbRow, ...]
+    left_out: int
+
+
+def tlb_panel(tlb: TlbView, chosen: Chosen, marks: Marks) -> TlbPanel:
+    """The panel. Entries are those of the process that runs, the newest first."""
+    used = f"{len(tlb.entries)} of {formats.count(tlb.capacity)} entries"
+    hits = "" if tlb.hits is None else f", {formats.times(tlb.hits, 'hit')}"
+    misses = f"{formats.count(tlb.misses)} {'miss' if tlb.misses == 1 else 'misses'}"
+    return TlbPanel(
+        summary=f"TLB: {used}, process {tlb.pid}{hits}, {misses}",
+        figures=_figures(tlb),
+        flushes=tuple(
+            (_REASONS.get(reason, reason), formats.count(count), FLUSH_WORDS.get(reason, ""))
+            for reason, count in tlb.flushes
+        ),
+        flushed=tuple(_flushed(flush) for flush in tlb.flushed[:FLUSHES_SHOWN]),
+        rows=tuple(
+            TlbRow(
+                mark=marks.of(keys.page(entry.vpn), keys.frame(entry.pfn)),
+                page=formats.address(entry.vpn << PAGE_SHIFT),
+                href=chosen.href_of(entry.vpn << PAGE_SHIFT, tlb.pid),
+                frame=formats.pfn(entry.pfn),
+                frame_href=chosen.frame_href(entry.pfn),
+                bits=" ".join(entry.flags),
+            )
+            for entry in reversed(tlb.entries[-ENTRIES_SHOWN:])
+        ),
+        left_out=max(0, len(tlb.entries) - ENTRIES_SHOWN),
+    )
+
+
+def _figures(tlb: TlbView) -> tuple[tuple[str, str, str], ...]:
+    found = [
+        ("misses", formats.count(tlb.misses), "not there: the tables were walked"),
+        ("evictions", formats.count(tlb.evictions), "the oldest went, to make room"),
+    ]
+    if tlb.hits is not None:
+        share = f"{100 * tlb.hits / (tlb.hits + tlb.misses):.1f} %" if tlb.hits + tlb.misses else "none"
+        found.insert(0, ("hits", formats.count(tlb.hits), f"found there: no walk ({share} of all accesses)"))
+    return tuple(found)
+
+
+def _flushed(flush: Flush) -> str:
+    why = FLUSH_WORDS.get(flush.reason, flush.reason)
+    if flush.address is not None:
+        return f"{formats.address(flush.address)}: {why}"
+    return f"{formats.times(flush.entries, 'entry')[:-1] + 'ies' if flush.entries != 1 else '1 entry'}: {why}"
