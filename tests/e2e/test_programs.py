@@ -38,7 +38,7 @@ def test_a_newcomer_finds_a_first_malloc_told(told: Page) -> None:
     expect(rows(told, "done")).to_have_count(1)
     expect(rows(told, "done")).to_contain_text("0x0804e1a0")
     expect(rows(told, "next")).to_contain_text("write a 65")
-    expect(told.locator(".tree")).to_contain_text("Page fault")
+    expect(told.locator(".why .tree")).to_contain_text("Page fault")
 
 
 def test_a_program_is_stepped_by_its_key_and_back(told: Page) -> None:
