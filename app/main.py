@@ -14,7 +14,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.staticfiles import StaticFiles
 
 from app import pages, problems
-from app.api import API_PREFIX, health, machines, policies, proc, programs, trace, views
+from app.api import API_PREFIX, compare, health, machines, policies, proc, programs, trace, views
 from app.api.describe import describe
 from app.machines import Machines
 from app.metrics import Metrics
@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = metrics
     problems.install(app)
     # Each router knows its whole path: of nested prefixes, the metrics would see only the innermost.
-    for part in (machines, views, proc, trace, programs, policies, health):
+    for part in (machines, views, proc, trace, programs, policies, compare, health):
         app.include_router(part.router)
     for page in pages.routers:
         app.include_router(page)

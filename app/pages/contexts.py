@@ -20,6 +20,7 @@ from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks, marks
 from app.pages.memory_table import MemoryTable, memory_table
 from app.pages.physical_band import PhysicalBand, physical_band
 from app.pages.processes_band import ProcessesBand, processes_band
+from app.pages.reclaim_band import ReclaimBand, reclaim_band
 from app.pages.space_band import SpaceBand, space_band
 from app.pages.tlb_panel import TlbPanel, tlb_panel
 from app.pages.walk_band import WalkBand, walk_band
@@ -124,6 +125,7 @@ class MachinePage:
     walk: WalkBand
     tlb: TlbPanel
     physical: PhysicalBand
+    reclaim: ReclaimBand
     kernel: KernelBand
     why: Why
     faults: FaultPanel
@@ -203,6 +205,14 @@ def machine_page(
         tlb=tlb_panel(views.tlb(machine), chosen, found),
         physical=physical_band(
             memory, views.buddy(machine), views.reclaim(machine), neighbours(machine, chosen.frame), chosen, found
+        ),
+        reclaim=reclaim_band(
+            views.reclaim_step(machine),
+            views.lru_lists(machine),
+            views.oom(machine),
+            views.dmesg(machine),
+            chosen,
+            found,
         ),
         kernel=kernel_band(machine, chosen),
         why=told,

@@ -101,16 +101,6 @@ class OwnerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LruRow:
-    """One of reclaim's lists."""
-
-    name: str
-    owner: str
-    pages: str
-    bar: Markup
-
-
-@dataclass(frozen=True, slots=True)
 class PhysicalBand:
     """What there is."""
 
@@ -121,7 +111,6 @@ class PhysicalBand:
     neighbours_words: str
     orders: tuple[OrderRow, ...]
     cpu_lists: tuple[str, ...]
-    lists: tuple[LruRow, ...]
     reclaim_words: str
     owners: tuple[OwnerRow, ...]
     ledger_words: str
@@ -148,7 +137,6 @@ def physical_band(
         else f"frames {formats.pfn(neighbours[0].pfn)} to {formats.pfn(neighbours[-1].pfn)}",
         orders=_orders(buddy, marks),
         cpu_lists=tuple(_cpu_list(zone) for zone in buddy),
-        lists=_lists(reclaim),
         reclaim_words=_reclaim_words(reclaim),
         owners=owners,
         ledger_words=f"{formats.count(total * 4)} KB = {formats.count(memory.frames * 4)} KB",
@@ -234,23 +222,6 @@ def _orders(buddy: tuple[ZoneBuddy, ...], marks: Marks) -> tuple[OrderRow, ...]:
 def _cpu_list(zone: ZoneBuddy) -> str:
     blocks = ", ".join(f"{count} of order {order}" for order, count in zone.cpu_blocks)
     return f"{zone.zone}: {formats.times(zone.cpu_pages, 'page')}" + (f" ({blocks})" if blocks else "")
-
-
-def _lists(reclaim: ReclaimView) -> tuple[LruRow, ...]:
-    largest = max((found.pages for found in reclaim.lists), default=0)
-    rows = [
-        LruRow(
-            name=found.name.replace("_", " ").replace("anon", "anonymous"),
-            owner="anonymous" if "anon" in found.name else "file" if "file" in found.name else "kernel",
-            pages=formats.count(found.pages),
-            bar=bar_svg(found.pages, largest),
-        )
-        for found in reclaim.lists
-    ]
-    if reclaim.swap_pages:
-        used = formats.count(reclaim.swap_used)
-        rows.append(LruRow("slots of swap", "swap", used, bar_svg(reclaim.swap_used, reclaim.swap_pages)))
-    return tuple(rows)
 
 
 def _reclaim_words(reclaim: ReclaimView) -> str:

@@ -13,13 +13,16 @@ _WIDTH: Final = 600
 _HEIGHT: Final = 90
 _MARKS_SHOWN: Final = 40
 _ROOM: Final = 4
-"""The scale ends at so many times the high watermark."""
+"""The scale ends at so many times the high watermark, or below where nothing is so high."""
+_LABELS: Final = (_WIDTH - 4, _WIDTH - 44, _WIDTH - 84)
+"""Where the names of the marks end, so that they do not lie on each other."""
 
 
 def curve_svg(curve: FreeCurve, woken: tuple[int, ...], stalled: tuple[int, ...], label: str) -> Markup:
-    """Time goes to the right; what is above four times the high watermark is cut off. A tick below: woken; above: stalled."""
+    """Time goes to the right; what is far above the high watermark is cut off. A tick below: woken; above: stalled."""
     start, end = curve.points[0][0], max(curve.points[-1][0], curve.points[0][0] + 1)
-    scale = max(1, curve.high_mark * _ROOM)
+    most = max(free for _, free in curve.points)
+    scale = max(1, min(most, curve.high_mark * _ROOM), curve.high_mark * 5 // 4)
 
     def x(ns: int) -> float:
         return round((ns - start) / (end - start) * _WIDTH, 1)
@@ -29,8 +32,10 @@ def curve_svg(curve: FreeCurve, woken: tuple[int, ...], stalled: tuple[int, ...]
 
     line = "L".join(f"{x(ns)} {y(free)}" for ns, free in curve.points)
     marks = "".join(
-        f'<path class="mark" d="M0 {y(pages)}h{_WIDTH}"/><text x="{_WIDTH - 4}" y="{y(pages) - 2}">{name}</text>'
-        for name, pages in (("high", curve.high_mark), ("low", curve.low_mark), ("min", curve.min_mark))
+        f'<path class="mark" d="M0 {y(pages)}h{_WIDTH}"/><text x="{at}" y="{y(pages) - 2}">{name}</text>'
+        for at, name, pages in zip(
+            _LABELS, ("high", "low", "min"), (curve.high_mark, curve.low_mark, curve.min_mark), strict=True
+        )
     )
     ticks = "".join(f'<path class="woken" d="M{x(ns)} {_HEIGHT}v-9"/>' for ns in _some(woken))
     ticks += "".join(f'<path class="stalled" d="M{x(ns)} 0v9"/>' for ns in _some(stalled))
