@@ -117,7 +117,7 @@ def test_no_layer_is_a_base_http_middleware() -> None:
 
 def test_every_operation_is_described_with_an_example(client: TestClient) -> None:
     told = list(operations(client))
-    assert len(told) == 15
+    assert len(told) == 16
     for method, path, operation in told:
         assert operation.get("description"), (method, path)
         success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
@@ -135,7 +135,7 @@ def test_every_example_of_a_body_is_accepted(client: TestClient) -> None:
             answer = client.request(method, path.format(machine_id=machine_id), json=example["value"])
             assert answer.is_success, answer.text
             sent += 1
-    assert sent == 11
+    assert sent == 13
 
 
 def test_every_reference_in_the_description_leads_somewhere(client: TestClient) -> None:
