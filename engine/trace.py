@@ -175,6 +175,13 @@ class Trace:
         self.clock, capacity, self.total, self.cause, self.on = state
         self.ring = deque(maxlen=capacity)
 
+    def last_command(self) -> int:
+        """The seq of the last command that was begun; that of the oldest record that is held, where it is gone."""
+        for back, (_, _, event) in enumerate(reversed(self.ring), 1):
+            if not isinstance(event, tuple):
+                return self.total - back
+        return self.total - len(self.ring)
+
     def records(self, first: int = 0) -> Iterator[Record]:
         """The records from seq `first` on that the ring still holds, oldest first. The cost is that of these alone."""
         wanted = list(islice(reversed(self.ring), max(0, self.total - first)))

@@ -63,11 +63,7 @@ def trace_tree(machine: Machine) -> TraceTreeView:
 
 def last_records(machine: Machine) -> list[Record]:
     """The records since the last command began, that command's own first if the ring still has it."""
-    records = list(machine.trace.records())
-    for at in range(len(records) - 1, -1, -1):
-        if isinstance(records[at].event, CommandPerformed):
-            return records[at:]
-    return records
+    return list(machine.trace.records(machine.trace.last_command()))
 
 
 def _tree(records: list[Record], root: int) -> tuple[TraceNode, ...]:
