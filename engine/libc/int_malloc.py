@@ -118,16 +118,22 @@ def _from_fastbin(heap: Heap, arena: int, size: int) -> int:
         malloc_printerr("malloc(): memory corruption (fast)")
     if heap.trace.on:
         heap.trace.emit(FastbinGet(chunk, size))
-    place = csize2tidx(size)
+    fill_tcache_from_fastbin(heap, arena, size)
+    return chunk
+
+
+def fill_tcache_from_fastbin(heap: Heap, arena: int, size: int) -> None:
+    """Moves further chunks of this size to the tcache, as long as it has room."""
+    load32, store32 = heap.load32, heap.store32
+    head, place = arena + FASTBINS + 4 * fastbin_index(size), csize2tidx(size)
     while _room_in_tcache(heap, place):
         other = load32(head)
         if not other:
-            break
+            return
         if misaligned_chunk(other):
             malloc_printerr("malloc(): unaligned fastbin chunk detected 3")
         store32(head, protect_pointer(other + FD, load32(other + FD)))
         tcache_put(heap, other, place)
-    return chunk
 
 
 def _from_smallbin(heap: Heap, arena: int, size: int) -> int:
@@ -143,15 +149,20 @@ def _from_smallbin(heap: Heap, arena: int, size: int) -> int:
     _take_last(heap, arena, header, chunk, size)
     if heap.trace.on:
         heap.trace.emit(BinGet(index, chunk, size))
-    place = csize2tidx(size)
+    fill_tcache_from_smallbin(heap, arena, size)
+    return chunk
+
+
+def fill_tcache_from_smallbin(heap: Heap, arena: int, size: int) -> None:
+    """Moves further chunks of this size to the tcache, as long as it has room."""
+    header, place = bin_at(arena, smallbin_index(size)), csize2tidx(size)
     while _room_in_tcache(heap, place):
-        other = load32(header + BK)
+        other = heap.load32(header + BK)
         if other == header:
-            break
+            return
         if other:
             _take_last(heap, arena, header, other, size)
             tcache_put(heap, other, place)
-    return chunk
 
 
 def _take_last(heap: Heap, arena: int, header: int, chunk: int, size: int) -> None:

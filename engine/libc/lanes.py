@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 from engine.events.libc import BinGet, BinPut, ChunkSplit, TopSplit
 from engine.libc.abort import TURNS_MAXIMUM
 from engine.libc.bins import STRADDLING, place_at_hand, unlink_at_hand
-from engine.libc.chunk import CHUNK_HDR_SZ, MINSIZE, PREV_INUSE, PTRDIFF_MAX, SIZE_MASK, request2size
+from engine.libc.chunk import CHUNK_HDR_SZ, MINSIZE, NON_MAIN_ARENA, PREV_INUSE, PTRDIFF_MAX, SIZE_MASK, request2size
 from engine.libc.int_malloc import MAX_ITERS, int_malloc, use_top
+from engine.libc.lanes_exact import fastbin_at_hand, smallbin_at_hand
 from engine.libc.state import (
     BINMAP,
     BINMAP_WORDS,
@@ -75,10 +76,11 @@ def malloc_at_hand(heap: Heap, wanted: int) -> int:
             return 0
         if wanted < MIN_LARGE_SIZE:
             if wanted <= tuning[heap.max_fast_at] and words[at + _FASTBINS + (wanted >> 3)]:
-                return 0
+                return fastbin_at_hand(heap, pages, words, at + _FASTBINS + (wanted >> 3), wanted)
             index = (wanted >> 4) + 1
-            if words[at + _BIN_FD + 2 * index + 1] != arena + _BIN_HEADER + 8 * index:
-                return 0
+            last, header = at + _BIN_FD + 2 * index + 1, arena + _BIN_HEADER + 8 * index
+            if words[last] != header:
+                return smallbin_at_hand(heap, pages, words, header, last, wanted)
         elif words[at + _HAVE_FASTCHUNKS]:
             return 0
         else:
@@ -240,7 +242,7 @@ def _carve(heap: Heap, pages: dict[int, array[int]], words: array[int], victim: 
     if rest < 0 or size & 15:
         return _UNUSUAL
     if rest < MINSIZE:
-        if not unlink_at_hand(pages, victim):
+        if page[place + 1] & NON_MAIN_ARENA or not unlink_at_hand(pages, victim):
             return _UNUSUAL
         following_page[(following >> 2 & 1023) + 1] |= PREV_INUSE
         if heap.trace.on:
