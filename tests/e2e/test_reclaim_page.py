@@ -62,6 +62,7 @@ def test_swappiness_is_a_slider_whose_effect_is_run_side_by_side(page: Page, mac
     page.get_by_role("link", name="Run these commands with another swappiness").click()
     slider = page.get_by_role("slider", name="swappiness")
     expect(slider).to_have_value("60")
+    page.wait_for_load_state()
     slider.fill("0")
     expect(page.get_by_role("heading", name="What differs")).to_be_visible()
     expect(page.get_by_role("columnheader", name="swappiness = 0").first).to_be_visible()
