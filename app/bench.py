@@ -359,5 +359,10 @@ def main() -> None:
     ]
     for mark in marks:
         sign = "≤" if mark.at_most else "≥"
-        table.add_row(mark.what, f"{mark.ratio:.2f}", f"{sign} {mark.mark:g}", "holds" if mark.holds else "misses")
+        table.add_row(
+            mark.what,
+            f"{mark.ratio:.2f}" if mark.ratio >= 1 else f"{mark.ratio:.3f}",
+            f"{sign} {mark.mark:g}",
+            "holds" if mark.holds else "misses",
+        )
     Console().print(table)
