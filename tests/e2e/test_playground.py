@@ -20,6 +20,7 @@ def start(page: Page, base_url: str, preset: str = "64mb") -> None:
     page.goto(base_url)
     page.locator(f'button[value="{preset}"]').click()
     expect(page.get_by_role("heading", name="Heap · what malloc manages")).to_be_visible()
+    page.wait_for_load_state()  # the keys are the script's, which may still be on its way
 
 
 def type_command(page: Page, words: str) -> None:
