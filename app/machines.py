@@ -186,9 +186,7 @@ class Machines:
         async with self._holding(machine_id) as held:
             return await self._in_thread(lambda: question(held.session))
 
-    async def imagine(
-        self, config: MachineConfig, commands: Sequence[Command], question: Callable[[Session], T]
-    ) -> T:
+    async def imagine(self, config: MachineConfig, commands: Sequence[Command], question: Callable[[Session], T]) -> T:
         """What `question` finds on a machine that nobody keeps, after `commands`. Raises CommandError."""
 
         def work() -> T:

@@ -109,7 +109,13 @@ async def create(
 
 @router.get("/m/{machine_id}")
 async def machine(
-    request: Request, machine_id: str, at: str = "", frame: str = "", pid: int = 0, term: str = "", hx_type: HxType = None
+    request: Request,
+    machine_id: str,
+    at: str = "",
+    frame: str = "",
+    pid: int = 0,
+    term: str = "",
+    hx_type: HxType = None,
 ) -> Response:
     """The machine as it stands, with one address or frame chosen, and what the terminal prints."""
     return await show(request, machine_id, Wanted(at, frame, pid, term), hx_type)
@@ -129,9 +135,7 @@ async def perform(
     except CommandError as error:
         return await show(request, machine_id, wanted, hx_type, Refused(op, values, error))
     except HistoryFull as full:
-        return await show(
-            request, machine_id, wanted, hx_type, Refused(op, values, CommandError("history", str(full)))
-        )
+        return await show(request, machine_id, wanted, hx_type, Refused(op, values, CommandError("history", str(full))))
     except UnknownMachine as unknown:
         return missing(request, str(unknown), hx_type)
     return RedirectResponse(machine_path(machine_id, command.pid, term), SEE_OTHER)

@@ -161,7 +161,6 @@ class Journal:
             entries = [Entry(*entry) for entry in rows]
         return Recorded(row.config, row.engine_version, row.created, Standing(row.version, row.chain), entries)
 
-
     def look(self, question: Callable[[Connection], T]) -> T:
         """What `question` finds, as of one moment."""
         with self._reading.begin() as connection:
