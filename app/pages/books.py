@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from app.pages.arena_panel import ArenaPanel, arena_panel
 from app.pages.chunk_panel import ChunkPanel, chunk_panel
 from app.pages.damage_panel import DamagePanel, damage_panel
-from engine import views
 
 if TYPE_CHECKING:
     from app.pages.marks import Chosen, Marks
     from engine.session import Session
+    from engine.views.bins import BinsView
     from engine.views.heap import HeapView
 
 
@@ -25,9 +25,8 @@ class Books:
     damage: DamagePanel | None
 
 
-def books(session: Session, heap: HeapView, chosen: Chosen, marks: Marks) -> Books:
+def books(session: Session, heap: HeapView, bins: BinsView, chosen: Chosen, marks: Marks) -> Books:
     """The panels of one page. It only looks."""
-    bins = views.bins(session.machine, chosen.pid)
     return Books(
         chunk=chunk_panel(session.machine, chosen),
         arena=arena_panel(session, heap, bins, chosen, marks),

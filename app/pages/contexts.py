@@ -16,7 +16,7 @@ from app.pages.fault_panel import FaultPanel, fault_panel
 from app.pages.heap_band import HeapBand, heap_band
 from app.pages.here_facts import Fact, facts
 from app.pages.kernel_band import KernelBand, kernel_band
-from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks, marks
+from app.pages.marks import Chosen, Mark, Marks, marks
 from app.pages.memory_table import MemoryTable, memory_table
 from app.pages.physical_band import PhysicalBand, physical_band
 from app.pages.processes_band import ProcessesBand, processes_band
@@ -162,7 +162,8 @@ def machine_page(
     processes = views.processes(machine)
     process = next(one for one in processes if one.pid == pid)
     slots = tuple(slot.name for slot in process.slots)
-    heap = views.heap(machine, pid)
+    heap, bins = views.heap(machine, pid), views.bins(machine, pid)
+    machine_view = views.machine(machine)
     told = why(views.trace_tree(machine), command, outcome, found)
     at_error, frame_error = ("", place_error) if wanted.frame else (place_error, "")
     at_value = wanted.at if at_error else chosen.words or formats.address(chosen.at.address)
@@ -170,8 +171,8 @@ def machine_page(
         id=machine_id,
         query=_query(chosen, wanted.term),
         title=f"{formats.size(machine.config.ram_mb << 20)} machine",
-        machine=views.machine(machine),
-        size=_size(machine),
+        machine=machine_view,
+        size=_size(machine, machine_view.zones),
         time=formats.duration(machine.time_ns),
         process=process,
         ended=_ended(process),
@@ -179,7 +180,7 @@ def machine_page(
         words=words_box(refused),
         groups=form_groups(slots, frozenset(machine.processes), refused, paging=machine.cpu.paging),
         slots=slots[-POINTERS_SHOWN:],
-        books=books(session, heap, chosen, found),
+        books=books(session, heap, bins, chosen, found),
         at_value=at_value,
         at_error=at_error,
         frame_value=wanted.frame if frame_error else "",
@@ -190,12 +191,12 @@ def machine_page(
         steps_before=max(0, min(session.version, len(session.commands)) - LINES_SHOWN),
         version=session.version,
         total=len(session.commands),
-        heap=heap_band(heap, views.bins(machine, pid), chosen, found, frames),
+        heap=heap_band(heap, bins, chosen, found, frames),
         space=space_band(space, chosen, found, frames),
         memory=memory_table(views.region_memory(machine, pid), chosen, found),
         processes=processes_band(
             processes,
-            _spaces(machine, processes),
+            _spaces(machine, processes, space),
             views.page_sharing(machine, chosen.at.address, pid),
             changes,
             chosen,
@@ -234,22 +235,25 @@ def _frames(machine: Machine, pid: int, space: AddressSpaceView) -> dict[int, in
     for region in space.regions:
         if not region.resident:
             continue
-        first = region.start >> PAGE_SHIFT
-        for vpn in range(first, min(region.end >> PAGE_SHIFT, first + _PAGES_LOOKED_AT)):
-            pfn = views.page_walk(machine, vpn << PAGE_SHIFT, pid).pfn
+        first = region.start >> formats.PAGE_SHIFT
+        for vpn in range(first, min(region.end >> formats.PAGE_SHIFT, first + _PAGES_LOOKED_AT)):
+            pfn = views.page_walk(machine, vpn << formats.PAGE_SHIFT, pid).pfn
             if pfn is not None:
                 found[vpn] = pfn
     return found
 
 
-def _spaces(machine: Machine, processes: tuple[ProcessView, ...]) -> dict[int, AddressSpaceView]:
-    return {one.pid: views.address_space(machine, one.pid) for one in processes if one.ended is None}
+def _spaces(
+    machine: Machine, processes: tuple[ProcessView, ...], shown: AddressSpaceView
+) -> dict[int, AddressSpaceView]:
+    """Every living process's; that of the process `shown` is there already."""
+    living = (one.pid for one in processes if one.ended is None)
+    return {pid: shown if pid == shown.pid else views.address_space(machine, pid) for pid in living}
 
 
-def _size(machine: Machine) -> str:
+def _size(machine: Machine, zones: tuple[str, ...]) -> str:
     swap = f"swap {formats.size(machine.config.swap_mb << 20)}" if machine.config.swap_mb else "no swap"
-    zones = " + ".join(views.machine(machine).zones)
-    return f"{formats.size(machine.config.ram_mb << 20)} · {zones} · {swap}"
+    return f"{formats.size(machine.config.ram_mb << 20)} · {' + '.join(zones)} · {swap}"
 
 
 def _ended(process: ProcessView) -> str:
@@ -275,7 +279,7 @@ def _pointers(process: ProcessView, heap: HeapView, chosen: Chosen, found: Marks
     last = len(process.slots) - POINTERS_SHOWN
     return tuple(
         PointerRow(
-            mark=found.of(keys.slot(slot.name), keys.page(slot.address >> PAGE_SHIFT)),
+            mark=found.of(keys.slot(slot.name), keys.page(slot.address >> formats.PAGE_SHIFT)),
             href=chosen.href(slot.address),
             name=slot.name,
             address=formats.address(slot.address) if slot.address else "NULL",

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from app.store.texts import Draft
     from engine.session import Session
 
-_PAGE_SHIFT = 12
-
 
 @dataclass(frozen=True, slots=True)
 class OnTheDesk:
@@ -72,5 +70,5 @@ def _printed(piece: Piece, machine_id: str, pid: int, line: str) -> Printed:
     if piece.kind == "frame":
         chosen, key = {"frame": formats.pfn(piece.value)}, keys.frame(piece.value)
     else:
-        chosen, key = {"at": formats.address(piece.value)}, keys.page(piece.value >> _PAGE_SHIFT)
+        chosen, key = {"at": formats.address(piece.value)}, keys.page(piece.value >> formats.PAGE_SHIFT)
     return Printed(piece.text, f"/m/{machine_id}?" + urlencode({**chosen, "pid": pid, "term": line}), key)

@@ -6,7 +6,8 @@ from typing import Final
 
 _SIZES: Final = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
 _TIMES: Final = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"))
-PAGE: Final = 4096
+PAGE_SHIFT: Final = 12
+PAGE: Final = 1 << PAGE_SHIFT
 
 
 def address(value: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
-from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks
+from app.pages.marks import Chosen, Mark, Marks
 from engine.views.bins import BinKind
 from engine.views.heap import ChunkState
 
@@ -168,7 +168,8 @@ def _shown(heap: HeapView, marks: Marks) -> list[int]:
 def _mark(chunk: ChunkView, marks: Marks, frames: dict[int, int], frames_per_cell: int) -> Mark:
     mentioned = [keys.slot(name) for name in chunk.slots]
     for vpn in range(
-        chunk.address >> PAGE_SHIFT, min(chunk.end - 1 >> PAGE_SHIFT, (chunk.address >> PAGE_SHIFT) + 8) + 1
+        chunk.address >> formats.PAGE_SHIFT,
+        min(chunk.end - 1 >> formats.PAGE_SHIFT, (chunk.address >> formats.PAGE_SHIFT) + 8) + 1,
     ):
         mentioned.append(keys.page(vpn))
         if vpn in frames:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from engine.views.changes import ChangesView
     from engine.views.frame import FrameView
 
-PAGE_SHIFT = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -90,7 +88,7 @@ def marks(machine: Machine, chosen: Chosen, changes: ChangesView, space: Address
 
 def _selected(chosen: Chosen) -> set[str]:
     at = chosen.at
-    found = {keys.page(at.walk.linear >> PAGE_SHIFT)}
+    found = {keys.page(at.walk.linear >> formats.PAGE_SHIFT)}
     found.update(keys.slot(slot.name) for slot in at.slots)
     if at.chunk is not None:
         found.add(keys.chunk(at.chunk.address))
@@ -116,7 +114,7 @@ def _changed(machine: Machine, chosen: Chosen, changes: ChangesView, space: Addr
     found.update(keys.page(vpn) for vpn in changes.pages)
     found.update(keys.slot(name) for name in changes.slots)
     touched = {place - 1 for place in changes.places} | changes.places
-    touched.update(vpn << PAGE_SHIFT for vpn in changes.pages)
+    touched.update(vpn << formats.PAGE_SHIFT for vpn in changes.pages)
     found.update(
         keys.region(region.start)
         for region in space.regions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from app.pages import formats, keys
-from app.pages.marks import PAGE_SHIFT, Mark
+from app.pages.marks import Mark
 
 if TYPE_CHECKING:
     from app.pages.marks import Chosen, Marks
@@ -94,7 +94,9 @@ def processes_band(
         summary=_summary(living, ended),
         cards=tuple(_card(process, spaces.get(process.pid), child, chosen) for process in shown),
         left_out=len(processes) - len(shown),
-        heads=tuple(f"{address:08x}" for address in range(sharing.start, sharing.end, 1 << PAGE_SHIFT)) if rows else (),
+        heads=tuple(f"{address:08x}" for address in range(sharing.start, sharing.end, 1 << formats.PAGE_SHIFT))
+        if rows
+        else (),
         rows=rows,
         words=_words(sharing),
     )
@@ -167,7 +169,7 @@ def _row(row: ProcessRow, changes: ChangesView | None, chosen: Chosen, marks: Ma
 
 
 def _cell(pid: int, page: PageOfProcess, changes: ChangesView | None, chosen: Chosen, marks: Marks) -> PageCell:
-    vpn = page.address >> PAGE_SHIFT
+    vpn = page.address >> formats.PAGE_SHIFT
     kind, text, under = _looks(page)
     key = keys.page(vpn) if page.pfn is None else keys.frame(page.pfn)
     cell = () if page.pfn is None else (keys.cell(page.pfn, chosen.frames_per_cell),)

@@ -11,14 +11,12 @@ from engine.events import slab, vmalloc
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_PAGE_SHIFT: Final = 12
-
 
 def _kmalloc(event: slab.Kmalloc) -> Sentence:
     waste = event.bytes_alloc - event.bytes_req
     said = f", {formats.times(waste, 'byte')} of which nobody asked for" if waste else ""
     words = f"kmalloc gives {formats.times(event.bytes_alloc, 'byte')} at {formats.address(event.address)}{said}."
-    return Sentence(words, "__kmalloc", (keys.page(event.address >> _PAGE_SHIFT),))
+    return Sentence(words, "__kmalloc", (keys.page(event.address >> formats.PAGE_SHIFT),))
 
 
 def _cache(event: slab.KmemCacheCreate) -> Sentence:
@@ -31,7 +29,7 @@ def _cache(event: slab.KmemCacheCreate) -> Sentence:
 
 def _area(event: vmalloc.VmapAreaAllocated) -> Sentence:
     words = f"{formats.times(event.pages, 'page')} of kernel addresses are taken at {formats.address(event.address)}"
-    return Sentence(f"{words}, and a guard page.", "alloc_vmap_area", (keys.page(event.address >> _PAGE_SHIFT),))
+    return Sentence(f"{words}, and a guard page.", "alloc_vmap_area", (keys.page(event.address >> formats.PAGE_SHIFT),))
 
 
 def _area_freed(event: vmalloc.VmapAreaFreed) -> Sentence:
@@ -39,12 +37,12 @@ def _area_freed(event: vmalloc.VmapAreaFreed) -> Sentence:
         f"The area of {formats.times(event.pages, 'page')} at {formats.address(event.address)} is gone;"
         " its addresses are not used again yet."
     )
-    return Sentence(words, "free_vmap_area_noflush", (keys.page(event.address >> _PAGE_SHIFT),))
+    return Sentence(words, "free_vmap_area_noflush", (keys.page(event.address >> formats.PAGE_SHIFT),))
 
 
 def _kmap(event: vmalloc.KmapHigh) -> Sentence:
     words = f"Frame {formats.pfn(event.pfn)} is high memory: kmap lets the kernel see it at {formats.address(event.address)}."
-    return Sentence(words, "kmap_high", (keys.frame(event.pfn), keys.page(event.address >> _PAGE_SHIFT)))
+    return Sentence(words, "kmap_high", (keys.frame(event.pfn), keys.page(event.address >> formats.PAGE_SHIFT)))
 
 
 def _kunmap(event: vmalloc.KunmapHigh) -> Sentence:

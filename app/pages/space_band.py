@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
-from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks
+from app.pages.marks import Chosen, Mark, Marks
 from engine.views.address_space import KERNEL_START, RegionKind
 
 if TYPE_CHECKING:
@@ -117,7 +117,10 @@ def _box(regions: list[Region], chosen: Chosen, marks: Marks, frames: dict[int, 
     for region in regions:
         if region is not held:
             mentioned.append(keys.region(region.start))
-        for vpn in range(region.start >> PAGE_SHIFT, min(region.end >> PAGE_SHIFT, (region.start >> PAGE_SHIFT) + 512)):
+        for vpn in range(
+            region.start >> formats.PAGE_SHIFT,
+            min(region.end >> formats.PAGE_SHIFT, (region.start >> formats.PAGE_SHIFT) + 512),
+        ):
             if vpn in frames:
                 mentioned += [keys.frame(frames[vpn]), keys.cell(frames[vpn], chosen.frames_per_cell)]
     mark = marks.of(keys.region(held.start), *mentioned)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
-from app.pages.marks import PAGE_SHIFT
 from app.pages.sentences_faults import FLUSH_WORDS
 
 if TYPE_CHECKING:
@@ -61,8 +60,8 @@ def tlb_panel(tlb: TlbView, chosen: Chosen, marks: Marks) -> TlbPanel:
         rows=tuple(
             TlbRow(
                 mark=marks.of(keys.page(entry.vpn), keys.frame(entry.pfn)),
-                page=formats.address(entry.vpn << PAGE_SHIFT),
-                href=chosen.href_of(entry.vpn << PAGE_SHIFT, tlb.pid),
+                page=formats.address(entry.vpn << formats.PAGE_SHIFT),
+                href=chosen.href_of(entry.vpn << formats.PAGE_SHIFT, tlb.pid),
                 frame=formats.pfn(entry.pfn),
                 frame_href=chosen.frame_href(entry.pfn),
                 bits=" ".join(entry.flags),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
-from app.pages.marks import PAGE_SHIFT, Chosen, Mark, Marks
+from app.pages.marks import Chosen, Mark, Marks
 from engine.views.page_walk import Stop
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _end(walk: PageWalkView) -> str:
 
 
 def _steps(walk: PageWalkView, chosen: Chosen, marks: Marks) -> list[WalkStep]:
-    segment, page = walk.segment, walk.linear >> PAGE_SHIFT
+    segment, page = walk.segment, walk.linear >> formats.PAGE_SHIFT
     flat = "flat" if segment.base == 0 else f"+ {formats.address(segment.base)}"
     limit = "limit 4 GB" if segment.limit == (1 << 32) - 1 else f"limit {formats.address(segment.limit)}"
     found = [
