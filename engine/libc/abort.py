@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TURNS_MAXIMUM: Final = 1 << 20
 """Turns after which a walk along a list is taken to be endless: more chunks than any session has."""
@@ -26,6 +29,12 @@ class Endless(Exception):  # noqa: N818 - it is what the program does
     def __reduce__(self) -> tuple[type[Endless], tuple[str]]:
         """As it crosses from one process to another."""
         return Endless, (self.function,)
+
+
+def counted(function: str) -> Iterator[int]:
+    """Turns of a walk along a list, one a `next()`. Raises Endless when there have been more than any list can have."""
+    yield from range(TURNS_MAXIMUM)
+    raise Endless(function)
 
 
 def malloc_printerr(message: str) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.events.libc import BinPut
-from engine.libc.abort import TURNS_MAXIMUM, Endless, malloc_assert, malloc_printerr
+from engine.libc.abort import counted, malloc_assert, malloc_printerr
 from engine.libc.chunk import (
     BK,
     BK_NEXTSIZE,
@@ -182,11 +182,9 @@ def _place_in_large_bin(heap: Heap, header: int, victim: int, size: int) -> tupl
     at = load32(forward + SIZE)
     if at & NON_MAIN_ARENA:
         malloc_assert("_int_malloc", "chunk_main_arena (fwd)")
-    turns = 0
+    turns = counted("malloc")
     while size < at:
-        turns += 1
-        if turns == TURNS_MAXIMUM:
-            raise Endless("malloc")
+        next(turns)
         forward = load32(forward + FD_NEXTSIZE)
         at = load32(forward + SIZE)
         if at & NON_MAIN_ARENA:
@@ -240,11 +238,9 @@ def _place_among(
 ) -> tuple[int, int] | None:
     """place_at_hand() for a chunk that is not smaller than all others. `forward` is the largest, `head` the new one's header."""
     found = pages[forward + SIZE >> 12][forward + SIZE >> 2 & 1023]
-    turns = 0
+    turns = counted("malloc")
     while head < found and not found & NON_MAIN_ARENA:
-        turns += 1
-        if turns == TURNS_MAXIMUM:
-            return None
+        next(turns)
         forward = pages[forward + FD_NEXTSIZE >> 12][forward + FD_NEXTSIZE >> 2 & 1023]
         if forward & 15 != CHUNK_HDR_SZ:
             return None

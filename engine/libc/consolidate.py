@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.events.libc import BinPut, ChunkMerged, MallocConsolidate, TopMerged
-from engine.libc.abort import TURNS_MAXIMUM, Endless, malloc_printerr
+from engine.libc.abort import counted, malloc_printerr
 from engine.libc.bins import insert_unsorted, unlink_chunk
 from engine.libc.chunk import (
     BK,
@@ -37,11 +37,9 @@ def malloc_consolidate(heap: Heap, arena: int, reason: str) -> None:
         head = arena + FASTBINS + 4 * index
         chunk = load32(head)
         store32(head, 0)
-        turns = 0
+        turns = counted("malloc_consolidate")
         while chunk:
-            turns += 1
-            if turns == TURNS_MAXIMUM:
-                raise Endless("malloc_consolidate")
+            next(turns)
             if misaligned_chunk(chunk):
                 malloc_printerr("malloc_consolidate(): unaligned fastbin chunk detected")
             size = load32(chunk + SIZE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.events.libc import BinGet, ChunkSplit, FastbinGet, TopSplit
-from engine.libc.abort import TURNS_MAXIMUM, Endless, malloc_assert, malloc_printerr
+from engine.libc.abort import counted, malloc_assert, malloc_printerr
 from engine.libc.bins import file_chunk, insert_unsorted, unlink_chunk
 from engine.libc.chunk import (
     BK,
@@ -292,11 +292,9 @@ def _best_of_large_bin(heap: Heap, arena: int, wanted: int, index: int) -> int:
         return 0
     victim = load32(victim + BK_NEXTSIZE)
     size = load32(victim + SIZE) & SIZE_MASK
-    turns = 0
+    turns = counted("malloc")
     while size < wanted:
-        turns += 1
-        if turns == TURNS_MAXIMUM:
-            raise Endless("malloc")
+        next(turns)
         victim = load32(victim + BK_NEXTSIZE)
         size = load32(victim + SIZE) & SIZE_MASK
     if victim != load32(header + BK):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.events.libc import BinGet, BinPut, ChunkSplit, TopSplit
-from engine.libc.abort import TURNS_MAXIMUM
+from engine.libc.abort import Endless, counted
 from engine.libc.bins import STRADDLING, place_at_hand, unlink_at_hand
 from engine.libc.chunk import CHUNK_HDR_SZ, MINSIZE, NON_MAIN_ARENA, PREV_INUSE, PTRDIFF_MAX, SIZE_MASK, request2size
 from engine.libc.int_malloc import MAX_ITERS, int_malloc, use_top
@@ -123,7 +123,7 @@ def malloc_at_hand(heap: Heap, wanted: int) -> int:
         rest = _carve(heap, pages, words, victim, wanted, index)
         if rest >= MINSIZE and wanted < MIN_LARGE_SIZE:
             words[at + _LAST_REMAINDER] = victim + wanted
-    except (KeyError, IndexError):
+    except (KeyError, IndexError, Endless):
         return -filed
     return victim if rest >= 0 else -filed
 
@@ -211,11 +211,10 @@ def _best_of_large_bin(pages: dict[int, array[int]], first: int, header: int, wa
     """The smallest chunk that fits of the request's own large bin, whose largest is `first`; 0 where none does."""
     if first == header or pages[first + 4 >> 12][first + 4 >> 2 & 1023] < wanted:
         return 0
-    victim, size, turns = first, 0, 0
+    victim, size = first, 0
+    turns = counted("malloc")
     while size < wanted:
-        turns += 1
-        if turns == TURNS_MAXIMUM:
-            raise KeyError(victim)
+        next(turns)
         victim = pages[victim + 20 >> 12][victim + 20 >> 2 & 1023]
         if victim & 15 != CHUNK_HDR_SZ:
             return victim

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.events.libc import SbrkLess
-from engine.libc.abort import TURNS_MAXIMUM, Endless, malloc_assert
+from engine.libc.abort import counted, malloc_assert
 from engine.libc.chunk import BK, CHUNK_HDR_SZ, MINSIZE, PAGE, PREV_INUSE, SIZE, SIZE_MASK, SIZEOF_CHUNK, WORD
 from engine.libc.consolidate import malloc_consolidate
 from engine.libc.state import NBINS, SYSTEM_MEM, TOP, bin_at, bin_index
@@ -46,11 +46,9 @@ def mtrim(heap: Heap, arena: int, pad: int) -> int:
     for index in (1, *range(bin_index(PAGE), NBINS)):
         header = bin_at(arena, index)
         chunk = heap.load32(header + BK)
-        turns = 0
+        turns = counted("malloc_trim")
         while chunk != header:
-            turns += 1
-            if turns == TURNS_MAXIMUM:
-                raise Endless("malloc_trim")
+            next(turns)
             released |= _trim_chunk(heap, chunk)
             chunk = heap.load32(chunk + BK)
     return released | systrim(heap, pad, arena)

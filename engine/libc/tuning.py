@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.libc.abort import TURNS_MAXIMUM, Endless, malloc_printerr
+from engine.libc.abort import counted, malloc_printerr
 from engine.libc.chunk import (
     BK,
     CHUNK_HDR_SZ,
@@ -122,11 +122,9 @@ def mallinfo2(heap: Heap) -> Mallinfo2:
     for index in range(1, NBINS):
         header = bin_at(arena, index)
         chunk = load32(header + BK)
-        turns = 0
+        turns = counted("mallinfo2")
         while chunk != header:
-            turns += 1
-            if turns == TURNS_MAXIMUM:
-                raise Endless("mallinfo2")
+            next(turns)
             blocks += 1
             free += load32(chunk + SIZE) & SIZE_MASK
             chunk = load32(chunk + BK)
@@ -151,12 +149,12 @@ def _in_fastbins(heap: Heap) -> tuple[int, int]:
     blocks = total = 0
     for index in range(NFASTBINS):
         chunk = load32(heap.main_arena + FASTBINS + 4 * index)
+        turns = counted("mallinfo2")
         while chunk:
+            next(turns)
             if misaligned_chunk(chunk):
                 malloc_printerr("int_mallinfo(): unaligned fastbin chunk detected")
             blocks += 1
-            if blocks == TURNS_MAXIMUM:
-                raise Endless("mallinfo2")
             total += load32(chunk + SIZE) & SIZE_MASK
             chunk = protect_pointer(chunk + FD, load32(chunk + FD))
     return blocks, total

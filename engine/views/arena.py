@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.clock import Clock
 from engine.image import LIBC_PATH
-from engine.libc.abort import Abort
+from engine.libc.abort import Abort, Endless
 from engine.libc.chunk import CHUNK_HDR_SZ, SIZE, SIZE_MASK
 from engine.libc.state import (
     FLAGS,
@@ -31,7 +31,7 @@ from engine.libc.state import (
 from engine.trace import Trace
 from engine.views.heap import ChunkState, ChunkView, HeapView, heap
 from engine.views.libc_words import LibcWords, libc_words
-from engine.views.shadow import Endless, ShadowCpu, Unreadable
+from engine.views.shadow import ShadowCpu, Unreadable
 
 if TYPE_CHECKING:
     from engine.libc.tuning import Mallinfo2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from engine.libc.abort import Endless
 from engine.libc.unistd import ENOMEM, NR_BRK, NR_MADVISE, NR_MMAP2, NR_MREMAP, NR_MUNMAP
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ class Unreadable(Exception):  # noqa: N818 - not our error: the program would fa
         self.address = address
         self.allowed = allowed
         """The kernel would read the page from its file, and the program go on."""
-
-
-class Endless(Exception):  # noqa: N818 - not our error: the program would never come back
-    """The program would run in a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ class ShadowCpu:
             return int.from_bytes(self.load_bytes(address, 4), "little")
         self._loads += 1
         if self._loads > LOADS_MAXIMUM:
-            raise Endless
+            raise Endless("a dry run")
         word = self._words.get(address)
         if word is not None:
             return word

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from engine.clock import Clock
 from engine.events import event_name
-from engine.libc.abort import Abort
+from engine.libc.abort import Abort, Endless
 from engine.outcome import CommandError
 from engine.trace import Trace
 from engine.views.places import Place, address_of
 from engine.views.probe import Probe
-from engine.views.shadow import Call, Endless, ShadowCpu, Store, Unreadable
+from engine.views.shadow import Call, ShadowCpu, Store, Unreadable
 
 if TYPE_CHECKING:
     from engine.events import Event
