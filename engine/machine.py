@@ -170,7 +170,7 @@ class Machine:
         kernel.binfmt_elf.load(task, self.config.image)
         kernel.switch_to(task)
         relocate(kernel, task, self.config.image)
-        libc = start_libc(self.cpu, self.trace, self.clock, self.config.image)
+        libc = start_libc(self.cpu, self.trace, self.config.image)
         self.processes[FIRST_PID] = Process(FIRST_PID, task, libc, {}, null_slots=self.config.null_slots)
 
     def _killed(self, process: Process, command: Command, killed: Killed) -> Outcome:

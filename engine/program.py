@@ -13,7 +13,6 @@ from engine.kernel.mm_types import VM_ACCOUNT
 from engine.libc.malloc import Libc
 
 if TYPE_CHECKING:
-    from engine.clock import Clock
     from engine.hardware.cpu import Cpu
     from engine.image import ProgramImage
     from engine.kernel.kernel import Kernel
@@ -45,6 +44,6 @@ def relocate(kernel: Kernel, task: Task, image: ProgramImage) -> None:
             kernel.mm_fault.handle_mm_fault(region, address, True)
 
 
-def start_libc(cpu: Cpu, trace: Trace, clock: Clock, image: ProgramImage) -> Libc:
+def start_libc(cpu: Cpu, trace: Trace, image: ProgramImage) -> Libc:
     """Binds glibc's allocator to the process that runs on `cpu` now, at the place where its image maps libc."""
     return Libc(cpu, trace, image.base_of(LIBC_PATH))

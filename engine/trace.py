@@ -117,13 +117,6 @@ class Trace:
             self.total += 1
         return Cause(self, self.cause, outer, self.clock.ns)
 
-    def resume(self, cause: int, event: Event) -> Cause:
-        """Emits `event` under an earlier record: deferred work (kswapd, writeback) belongs to who asked for it."""
-        outer = self.cause
-        self.cause = cause
-        opened = self.open(event)
-        return Cause(self, opened.seq, outer, self.clock.ns)
-
     def close(self, cause: Cause) -> None:
         """Ends `cause`: the trace goes on under what was open before it."""
         if self.on and self.clock.ns != cause.start_ns:

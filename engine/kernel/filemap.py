@@ -270,22 +270,6 @@ class Filemap:
             self.kernel.swap.mark_page_accessed(page)
         return page
 
-    def sync(self) -> None:
-        """ksys_sync(): every dirty page of every file on the disk is written."""
-        self.kernel.page_writeback.sync()
-
-    def fsync_range(self, inode: Inode, first: int, last: int) -> bool:
-        """vfs_fsync_range(): see page_writeback.py."""
-        return self.kernel.page_writeback.fsync_range(inode, first, last)
-
-    def set_page_dirty(self, page: Page) -> None:
-        """set_page_dirty(): the page differs from the disk from now on."""
-        self.kernel.page_writeback.set_page_dirty(page)
-
-    def page_mkwrite(self, page: Page) -> None:
-        """->page_mkwrite(): a shared mapping is about to write to the page."""
-        self.kernel.page_writeback.set_page_dirty(page)
-
     def wants_writenotify(self, vma: VmArea) -> bool:
         """vma_wants_writenotify(): whether the file system must hear of the first write to each clean page."""
         if vma.vm_flags & (VM_SHARED | VM_WRITE) != VM_SHARED | VM_WRITE or vma.vm_file is None:

@@ -145,8 +145,6 @@ def _copy_layout(mm: Mm, old: Mm) -> None:
         "start_data",
         "end_data",
         "start_stack",
-        "arg_start",
-        "vdso",
         "total_vm",
         "data_vm",
         "stack_vm",

@@ -110,13 +110,3 @@ GFP_ZONE_TABLE: Final[tuple[ZoneType, ...]] = (
     ZoneType.NORMAL,
 )
 """The highest zone of each combination of GFP_ZONEMASK's bits; two zones at once are a bug, and get NORMAL."""
-
-
-def gfp_zone(gfp: int) -> ZoneType:
-    """gfp_zone(): the highest zone that may serve the request; the zones below it may too."""
-    return GFP_ZONE_TABLE[gfp & GFP_ZONEMASK]
-
-
-def gfp_migratetype(gfp: int) -> int:
-    """gfp_migratetype(): the MigrateType of the free lists that the request draws from."""
-    return (gfp & GFP_MOVABLE_MASK) >> GFP_MOVABLE_SHIFT

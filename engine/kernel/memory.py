@@ -157,7 +157,7 @@ class Memory:
             mm.anon_rss -= 1
         else:
             if entry & PTE_DIRTY:
-                self.kernel.filemap.set_page_dirty(page)
+                self.kernel.page_writeback.set_page_dirty(page)
             if entry & PTE_ACCESSED:
                 self.kernel.swap.mark_page_accessed(page)
             self.count_file_page(mm, page, -1)

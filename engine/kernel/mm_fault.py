@@ -140,7 +140,7 @@ class MmFault:
             return self._wp_page_copy(vma, address, entry, page)
         if vma.vm_flags & VM_SHARED:
             if page is not None:
-                kernel.filemap.page_mkwrite(page)
+                kernel.page_writeback.set_page_dirty(page)
             return self._wp_page_reuse(vma, address, entry, entry >> PAGE_SHIFT)
         return self._wp_page_copy(vma, address, entry, page)
 
@@ -270,7 +270,7 @@ class MmFault:
             kernel.page_io.lock_page(page)
             if kernel.memory.pte_alloc(vma.vm_mm, address) is None:
                 return VmFault.OOM
-            kernel.filemap.page_mkwrite(page)
+            kernel.page_writeback.set_page_dirty(page)
             self._set_file_pte(vma, address, page, write=True)
             kernel.page_writeback.balance_dirty_pages()
             return self._done(address, "do_shared_fault", page.pfn, bool(result & VmFault.MAJOR))

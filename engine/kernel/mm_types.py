@@ -161,7 +161,6 @@ class Mm:
     __slots__ = (
         "address",
         "anon_rss",
-        "arg_start",
         "brk",
         "data_vm",
         "def_flags",
@@ -173,7 +172,6 @@ class Mm:
         "hiwater_rss",
         "hiwater_vm",
         "locked_vm",
-        "mm_users",
         "mmap_base",
         "pgd",
         "pgtables_bytes",
@@ -185,7 +183,6 @@ class Mm:
         "start_stack",
         "swap_rss",
         "total_vm",
-        "vdso",
         "vmas",
     )
 
@@ -199,9 +196,8 @@ class Mm:
         self.mmap_base = 0
         self.start_brk = self.brk = 0
         self.start_code = self.end_code = self.start_data = self.end_data = 0
-        self.start_stack = self.arg_start = self.vdso = 0
+        self.start_stack = 0
         self.def_flags = 0
-        self.mm_users = 1
         self.total_vm = self.data_vm = self.stack_vm = self.exec_vm = self.locked_vm = 0
         """Pages of address space: all, private writable, stack, executable, locked."""
         self.hiwater_vm = self.hiwater_rss = 0

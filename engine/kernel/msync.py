@@ -59,5 +59,5 @@ class Msync:
         """vfs_fsync_range() of the part of the file that [start, end) shows. Raises Errno(EIO) where the disk failed."""
         assert vma.vm_file is not None
         first = vma.vm_pgoff + (start - vma.vm_start >> PAGE_SHIFT)
-        if not self.kernel.filemap.fsync_range(vma.vm_file.inode, first, first + (end - start >> PAGE_SHIFT)):
+        if not self.kernel.page_writeback.fsync_range(vma.vm_file.inode, first, first + (end - start >> PAGE_SHIFT)):
             raise Errno(ErrorNumber.EIO)

@@ -43,19 +43,6 @@ def mod_zone_freepage_state(zone: Zone, pages: int) -> None:
     zone.vm_stat_diff = difference
 
 
-def add_to_free_list(zone: Zone, pfn: int, order: int, migratetype: int) -> None:
-    """add_to_free_list(): the block becomes the head of its list."""
-    area = zone.free_area[order]
-    area.blocks[pfn] = migratetype
-    area.free_list[migratetype][pfn] = None
-
-
-def del_page_from_free_list(zone: Zone, pfn: int, order: int) -> None:
-    """del_page_from_free_list(): the block is free no more."""
-    area = zone.free_area[order]
-    del area.free_list[area.blocks.pop(pfn)][pfn]
-
-
 def move_to_free_list(zone: Zone, pfn: int, order: int, migratetype: int) -> None:
     """move_to_free_list(): the free block becomes the tail of another type's list."""
     area = zone.free_area[order]

@@ -166,12 +166,6 @@ def watermark_boost_factor_sysctl(pgdat: Pglist, factor: int) -> None:
     pgdat.watermark_boost_factor = factor
 
 
-def lowmem_reserve_ratio_sysctl_handler(pgdat: Pglist, ratios: tuple[int, int, int, int]) -> None:
-    """vm.lowmem_reserve_ratio, by ZoneType; below 1: no reserve."""
-    pgdat.lowmem_reserve_ratio[:] = [ratio if ratio >= 1 else 0 for ratio in ratios]
-    setup_per_zone_lowmem_reserve(pgdat)
-
-
 def percpu_pagelist_high_fraction_sysctl_handler(pgdat: Pglist, fraction: int) -> None:
     """vm.percpu_pagelist_high_fraction: the CPU keeps at most this part of a zone; 0: as the low watermark says."""
     pgdat.percpu_pagelist_high_fraction = fraction

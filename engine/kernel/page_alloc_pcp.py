@@ -35,13 +35,6 @@ PCP_BATCH_SCALE_MAX: Final = 5
 """CONFIG_PCP_BATCH_SCALE_MAX: at most 2**5 batches go back at once."""
 
 
-def order_to_pindex(migratetype: int, order: int) -> int:
-    """order_to_pindex(): which of the CPU's lists holds blocks of this type and order."""
-    if order > PAGE_ALLOC_COSTLY_ORDER:
-        return NR_LOWORDER_PCP_LISTS + (migratetype == MIGRATE_MOVABLE)
-    return MIGRATE_PCPTYPES * order + migratetype
-
-
 def rmqueue(
     zone: Zone, order: int, migratetype: int, alloc_flags: int, mem_map: Mapping[int, Page], trace: Trace
 ) -> int:

@@ -37,7 +37,7 @@ SIZEOF_ANON_VMA_CHAIN: Final = 32
 class AnonVma:
     """anon_vma: the regions in which pages of one origin may be mapped: the region that made them, and its copies in children."""
 
-    __slots__ = ("address", "degree", "number", "parent", "refcount", "root", "vmas")
+    __slots__ = ("address", "number", "parent", "refcount", "root", "vmas")
 
     def __init__(self, address: int, number: int, parent: AnonVma | None) -> None:
         self.address = address
@@ -47,8 +47,6 @@ class AnonVma:
         self.root: AnonVma = self if parent is None else parent.root
         """The first of the family; it stays as long as one of the others does."""
         self.refcount = 1
-        self.degree = 0
-        """num_children: anon_vmas made of this one by fork."""
         self.vmas: list[VmArea] = []
 
 
@@ -89,7 +87,6 @@ class Rmap:
         child.anon_vma = None
         self.anon_vma_clone(child, parent)
         own = self._new_for(child, parent.anon_vma)
-        parent.anon_vma.degree += 1
         child.anon_vma = own
 
     def unlink_anon_vmas(self, vma: VmArea) -> None:
@@ -100,8 +97,6 @@ class Rmap:
             if not anon_vma.vmas:
                 self._put_anon_vma(anon_vma)
         vma.anon_vma_chain = vma.chain_addresses = ()
-        if vma.anon_vma is not None and vma.anon_vma.parent is not None and not vma.anon_vma.vmas:
-            vma.anon_vma.parent.degree -= 1
         vma.anon_vma = None
 
     def _new_for(self, vma: VmArea, parent: AnonVma | None) -> AnonVma:

@@ -142,7 +142,7 @@ class RmapUnmap:
         if page.flags & PG_ANON:
             page.flags |= PG_DIRTY
         else:
-            self.kernel.filemap.set_page_dirty(page)
+            self.kernel.page_writeback.set_page_dirty(page)
 
     def try_to_unmap_flush(self) -> None:
         """try_to_unmap_flush(): the TLB forgets what was unmapped."""

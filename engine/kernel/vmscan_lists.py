@@ -47,14 +47,12 @@ class ScanControl:
     __slots__ = (
         "anon_cost",
         "cache_trim_mode",
-        "congested",
         "dirty",
         "file_cost",
         "file_is_tiny",
         "file_taken",
         "force_deactivate",
         "gfp",
-        "immediate",
         "kswapd",
         "may_deactivate_anon",
         "may_deactivate_file",
@@ -90,8 +88,8 @@ class ScanControl:
 
     def forget_pass(self) -> None:
         """sc->nr of one pass over the node."""
-        self.dirty = self.congested = self.unqueued_dirty = self.writeback = 0
-        self.immediate = self.file_taken = self.taken = 0
+        self.dirty = self.unqueued_dirty = self.writeback = 0
+        self.file_taken = self.taken = 0
 
 
 class ReclaimStat:
@@ -104,14 +102,13 @@ class ReclaimStat:
         "nr_immediate",
         "nr_pageout",
         "nr_ref_keep",
-        "nr_unmap_fail",
         "nr_unqueued_dirty",
         "nr_writeback",
     )
 
     def __init__(self) -> None:
         self.nr_dirty = self.nr_congested = self.nr_unqueued_dirty = self.nr_writeback = 0
-        self.nr_immediate = self.nr_pageout = self.nr_activate = self.nr_ref_keep = self.nr_unmap_fail = 0
+        self.nr_immediate = self.nr_pageout = self.nr_activate = self.nr_ref_keep = 0
 
 
 class VmscanLists:
@@ -209,10 +206,8 @@ class VmscanLists:
 
     def _add_up(self, sc: ScanControl, found: ReclaimStat, taken: int, file: bool) -> None:
         sc.dirty += found.nr_dirty
-        sc.congested += found.nr_congested
         sc.unqueued_dirty += found.nr_unqueued_dirty
         sc.writeback += found.nr_writeback
-        sc.immediate += found.nr_immediate
         sc.taken += taken
         if file:
             sc.file_taken += taken
@@ -269,7 +264,6 @@ class VmscanLists:
         if page.mapcount:
             self.kernel.rmap_unmap.try_to_unmap(page)
             if page.mapcount:
-                found.nr_unmap_fail += 1
                 return self._activate(page, found)
         if page.flags & PG_DIRTY and not self._write(page, sc, found, clean_only):
             return False

@@ -74,7 +74,7 @@ def refuse_open_file(machine: Machine, command: OpenFile) -> FileSystem:
 
 def sync(machine: Machine, process: Process, command: Sync, address: int) -> Outcome:
     """sync()."""
-    machine.kernel.filemap.sync()
+    machine.kernel.page_writeback.sync()
     return Outcome("sync", process.pid)
 
 
