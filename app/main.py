@@ -22,6 +22,7 @@ from app.middleware import CrossOriginGuard, DeclaredBodyLimit, RequestMetrics, 
 from app.settings import Settings
 from app.store.journal import Journal
 from app.store.texts import Texts
+from app.words.negotiation import SpokenLanguage
 from engine.machine import ENGINE_VERSION
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         middleware=[
             Middleware(RequestMetrics, metrics=metrics),
             Middleware(SecurityHeaders),
+            Middleware(SpokenLanguage),
             Middleware(CrossOriginGuard, trusted=settings.trusted_origins),
             Middleware(DeclaredBodyLimit, limit=settings.body_limit),
             Middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_limit),

@@ -20,6 +20,8 @@ from app.pages.contexts import MissingPage, machine_page, start_page
 from app.pages.desk_panel import OnTheDesk
 from app.scenarios import scenarios
 from app.store.texts import Draft, Texts
+from app.words import html, language, t, word
+from app.words.negotiation import language_links
 from engine.config import PRESETS
 from engine.outcome import CommandError
 
@@ -43,8 +45,10 @@ templates = Jinja2Blocks(
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
-    )
+    ),
+    context_processors=[lambda request: {"language": language(), "languages": language_links(request)}],
 )
+templates.env.globals.update(t=t, html=html, word=word)
 
 HxType = Annotated[str | None, Header(alias="HX-Request-Type")]
 """htmx says "partial" when it will swap just a part of the page."""

@@ -1,0 +1,237 @@
+"""The catalogues of words: alike in every language, each message used and each use a message; and which language is spoken."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pytest
+from jinja2 import Environment, FileSystemLoader, nodes
+
+from app.words import ENGLISH, catalogues, html, speaking, t, word
+from app.words.catalogue import FOLDER, CatalogueError, Message, read_catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastapi.testclient import TestClient
+
+ROOT: Final = Path(__file__).parents[2]
+OTHERS: Final = tuple(tag for tag in catalogues() if tag != ENGLISH.tag)
+TABLES_OF_THEIR_OWN: Final = frozenset[str]()
+"""Tables that are gone through as a whole."""
+
+
+class Use(NamedTuple):
+    """One call of t, html or word, as it is written: its key, and the places that it fills in (None: not to be seen)."""
+
+    where: str
+    function: str
+    key: str
+    places: frozenset[str] | None
+
+
+def uses() -> Iterator[Use]:
+    """Every call in the code and in the templates."""
+    for path in sorted(ROOT.glob("app/**/*.py")):
+        if path.parent.name != "words":
+            yield from _uses_of_code(path)
+    environment = Environment(loader=FileSystemLoader(ROOT / "templates"), autoescape=True)
+    for path in sorted((ROOT / "templates").glob("*.html")):
+        yield from _uses_of_template(path.name, environment.parse(path.read_text("utf-8")))
+
+
+def _uses_of_code(path: Path) -> Iterator[Use]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("t", "html", "word")
+        ):
+            continue
+        where = f"{path.relative_to(ROOT)}:{node.lineno}"
+        seen = all(keyword.arg is not None for keyword in node.keywords)
+        places = frozenset(keyword.arg for keyword in node.keywords if keyword.arg) if seen else None
+        for key in _literals(node.args[0] if node.args else None, where):
+            yield Use(where, node.func.id, key, places)
+
+
+def _literals(node: ast.expr | None, where: str) -> list[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.IfExp):
+        return _literals(node.body, where) + _literals(node.orelse, where)
+    raise AssertionError(f"{where}: the key is not written out, so nobody can see whether it is there")
+
+
+def _uses_of_template(name: str, tree: nodes.Template) -> Iterator[Use]:
+    for node in tree.find_all(nodes.Call):
+        if isinstance(node.node, nodes.Name) and node.node.name in ("t", "html", "word"):
+            where = f"templates/{name}:{node.lineno}"
+            places = frozenset(keyword.key for keyword in node.kwargs)
+            for key in _template_literals(node.args[0], where):
+                yield Use(where, node.node.name, key, places)
+
+
+def _template_literals(node: nodes.Expr, where: str) -> list[str]:
+    if isinstance(node, nodes.Const) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, nodes.CondExpr) and node.expr2 is not None:
+        return _template_literals(node.expr1, where) + _template_literals(node.expr2, where)
+    raise AssertionError(f"{where}: the key is not written out, so nobody can see whether it is there")
+
+
+def own_messages(tag: str) -> dict[str, Message]:
+    """What a language's own file says, without what English says for it."""
+    return dict(read_catalogue((FOLDER / f"{tag}.toml").read_text("utf-8"), tag).messages)
+
+
+# --- the catalogues --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tag", OTHERS)
+def test_a_language_says_all_that_english_says_and_nothing_else(tag: str) -> None:
+    own = own_messages(tag)
+    assert sorted(ENGLISH.messages.keys() - own.keys()) == []
+    assert sorted(own.keys() - ENGLISH.messages.keys()) == []
+
+
+@pytest.mark.parametrize("tag", OTHERS)
+def test_a_translation_has_the_places_of_the_original(tag: str) -> None:
+    differ = {
+        key: (sorted(ENGLISH[key].places), sorted(message.places))
+        for key, message in own_messages(tag).items()
+        if key in ENGLISH.messages and message.places != ENGLISH[key].places
+    }
+    assert differ == {}
+
+
+@pytest.mark.parametrize("tag", OTHERS)
+def test_a_translation_keeps_the_code_of_the_original(tag: str) -> None:
+    def code(text: str) -> list[str]:
+        return sorted(re.findall("`[^`]*`", text))
+
+    differ = {
+        key: message.text
+        for key, message in own_messages(tag).items()
+        if key in ENGLISH.messages and code(message.text) != code(ENGLISH[key].text)
+    }
+    assert differ == {}
+
+
+def test_each_use_is_of_a_message_and_fills_in_its_places() -> None:
+    wrong = []
+    for use in uses():
+        if use.function == "word":
+            if not any(key.startswith(f"{use.key}.") for key in ENGLISH.messages):
+                wrong.append(f"{use.where}: there is no table {use.key}")
+        elif use.key not in ENGLISH.messages:
+            wrong.append(f"{use.where}: there is no message {use.key}")
+        elif use.places is not None and use.places != ENGLISH[use.key].places:
+            wrong.append(f"{use.where}: {use.key} has {sorted(ENGLISH[use.key].places)}, given {sorted(use.places)}")
+        elif use.function == "t" and "`" in ENGLISH[use.key].text:
+            wrong.append(f"{use.where}: there is code in {use.key}: html shows it as such")
+    assert wrong == []
+
+
+def test_each_message_is_used() -> None:
+    said = {use.key for use in uses() if use.function != "word"}
+    tables = {use.key for use in uses() if use.function == "word"} | TABLES_OF_THEIR_OWN
+    unused = [
+        key for key in ENGLISH.messages if key not in said and not any(key.startswith(f"{table}.") for table in tables)
+    ]
+    assert unused == []
+
+
+# --- a message -------------------------------------------------------------------------------------------------------
+
+
+def test_a_number_chooses_its_word() -> None:
+    message = Message("{pages:,} {pages:page|pages} {pages:is|are} free in {zone}", "one, other")
+    assert message.say({"pages": 1, "zone": "DMA"}) == "1 page is free in DMA"
+    assert message.say({"pages": 1200, "zone": "DMA"}) == "1,200 pages are free in DMA"
+    assert message.places == {"pages", "zone"}
+
+
+def test_values_are_escaped_and_code_is_marked() -> None:
+    with speaking(read_catalogue('[language]\nname="x"\nshort="x"\nplural="none"\n[a]\nb="a < `free({place})`"', "x")):
+        assert html("a.b", place="<b>") == "a &lt; <code>free(&lt;b&gt;)</code>"
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        ("{pages:page|pages|pagi}", "a.b: {pages:page|pages|pagi} has 3 forms; this language has 2"),
+        ("{0}", "a.b: {0} is no place; write a name: {pages}"),
+        ("{page.size}", "a.b: {page.size} is no place; write a name: {pages}"),
+        ("{pages", "a.b: expected '}' before end of string"),
+    ],
+)
+def test_a_message_that_is_none_is_refused_by_its_key(message: str, complaint: str) -> None:
+    head = '[language]\nname="x"\nshort="x"\nplural="one, other"\n'
+    with pytest.raises(CatalogueError) as refusal:
+        read_catalogue(f'{head}[a]\nb="{message}"', "x")
+    assert str(refusal.value) == complaint
+
+
+def test_a_word_that_is_not_in_its_table_is_missed_unless_there_is_a_default() -> None:
+    assert word("start.notes", "3", "none") == "none"
+    with pytest.raises(KeyError):
+        word("start.notes", "3")
+
+
+# --- which language --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("accepted", "spoken"),
+    [
+        ("", "en"),
+        ("en-GB,en;q=0.9", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh-Hans"),
+        ("fr,zh-TW;q=0.5,en;q=0.4", "zh-Hans"),
+        ("en;q=0.4,zh;q=0.5", "zh-Hans"),
+        ("zh;q=0,en;q=0.1", "en"),
+        ("fr", "en"),
+        ("zh;q=much,,;", "en"),
+    ],
+)
+def test_a_page_speaks_what_the_browser_wants(client: TestClient, accepted: str, spoken: str) -> None:
+    answer = client.get("/", headers={"accept-language": accepted})
+    assert answer.headers["content-language"] == spoken
+    assert f'<html lang="{spoken}">' in answer.text
+    assert "accept-language, cookie" in answer.headers["vary"]
+
+
+def test_a_link_switches_the_language_and_it_is_remembered(client: TestClient) -> None:
+    chinese = client.get("/", params={"lang": "zh"})
+    assert 'lang="zh-Hans"' in chinese.text
+    with speaking(catalogues()["zh-Hans"]):
+        assert t("start.stories") in chinese.text
+    assert client.get("/").headers["content-language"] == "zh-Hans", "the cookie remembers it"
+    assert client.get("/", headers={"accept-language": "en"}).headers["content-language"] == "zh-Hans"
+    back = re.search(r'<a href="([^"]*)" lang="en"', chinese.text)
+    assert back is not None
+    assert client.get(back[1]).headers["content-language"] == "en"
+    assert client.get("/").headers["content-language"] == "en"
+
+
+def test_the_switch_leads_to_the_same_page(client: TestClient) -> None:
+    machine = client.post("/m", data={"preset": "16mb"}, follow_redirects=False).headers["location"]
+    looked = client.get(machine, params={"at": "a+16", "lang": "en"})
+    assert f'href="{machine}?at=a%2B16&amp;lang=zh-Hans"' in looked.text
+    refused = client.post(f"{machine}/do", data={"words": "nonsense"})
+    assert refused.status_code == 422
+    assert f'href="{machine}?lang=zh-Hans"' in refused.text
+
+
+def test_an_unknown_language_or_a_broken_cookie_changes_nothing(client: TestClient) -> None:
+    answer = client.get("/?lang=tlh", headers={"cookie": "lang=;;=\x01"})
+    assert answer.headers["content-language"] == "en"
+    assert "set-cookie" not in answer.headers
+
+
+def test_the_api_speaks_english(client: TestClient) -> None:
+    answer = client.get("/api/v1/machines/none?lang=zh", headers={"accept-language": "zh"})
+    assert answer.json()["title"] == "Unknown machine"
+    assert "content-language" not in answer.headers
