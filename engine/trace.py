@@ -187,6 +187,26 @@ class Trace:
             told = event if isinstance(event, tuple) else CommandPerformed(event)
             yield Record(seq, ns, cause, told, ends.get(seq, ns))
 
+    def spent(self, first: int) -> dict[int, int]:
+        """How much of the time since the entry `first` passed under each cause itself, by the cause's seq; under NO_CAUSE what
+        passed after the last entry, or under causes from before `first`. All of it together is the time since `first`.
+
+        The time before an entry passed under the cause that the entry was made under.
+        """
+        wanted = list(islice(reversed(self.ring), max(0, self.total - first)))
+        wanted.reverse()
+        base = self.total - len(wanted)
+        spent: dict[int, int] = {}
+        before = wanted[0][0] if wanted else self.clock.ns
+        for ns, cause, _ in wanted:
+            if ns != before:
+                under = cause if cause >= base else NO_CAUSE
+                spent[under] = spent.get(under, 0) + ns - before
+                before = ns
+        if self.clock.ns != before:
+            spent[NO_CAUSE] = spent.get(NO_CAUSE, 0) + self.clock.ns - before
+        return spent
+
     def _ends(self, wanted: list[tuple[int, int, Event | _Closed | Command]], base: int) -> dict[int, int]:
         """When each record from `base` on that took time ended: where it was closed; a command where the next one began."""
         ends: dict[int, int] = {}

@@ -10,6 +10,8 @@ from app.pages.command_words import words_of_command
 from app.pages.sentences import sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from app.pages.marks import Marks
     from engine.commands import Command
     from engine.outcome import Outcome
@@ -19,6 +21,9 @@ CHILDREN_SHOWN: Final = 16
 ROOTS_SHOWN: Final = 64
 RECORDS_OPEN: Final = 14
 """A tree of so many records is shown whole; of a larger one what is about the chosen thing."""
+COSTS_SHOWN: Final = 12
+THE_PROGRAM: Final = "the program and its C library"
+"""Where time passes that no record of the kernel's explains."""
 DONE: Final = {
     "free": "The block is given back.",
     "free_pages": "The frames are given back.",
@@ -39,13 +44,17 @@ DONE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One node of the tree. `below` counts the records that follow from it; `open` shows them at once."""
+    """One node of the tree. `below` counts the records that follow from it; `open` shows them at once.
+
+    `cost_ns` is its time and that of all below; `when` says how long after the command's beginning, and what it took itself.
+    """
 
     seq: int
     words: str
     place: str
     event: str
-    took: str
+    cost_ns: int
+    when: str
     keys: str
     children: tuple[Reason, ...]
     left_out: str
@@ -54,10 +63,29 @@ class Reason:
     times: int = 1
     """How often it happened in a row, where that is all there is to say."""
 
+    @property
+    def took(self) -> str:
+        """The cost in its own unit; empty for what took no time."""
+        return formats.duration(self.cost_ns) if self.cost_ns else ""
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """What one function took by itself, in simulated nanoseconds to the last one, and how often it is in the tree."""
+
+    place: str
+    times: str
+    ns: int
+
+    @property
+    def exactly(self) -> str:
+        """The nanoseconds."""
+        return f"{formats.count(self.ns)} ns"
+
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The panel: what was asked, what came of it, and the tree."""
+    """The panel: what was asked, what came of it, the tree, and where the time went: `costs` add up to `total`."""
 
     asked: str
     came: str
@@ -66,6 +94,8 @@ class Why:
     reasons: tuple[Reason, ...]
     left_out: str
     lost: bool
+    costs: tuple[CostRow, ...] = ()
+    total: str = ""
 
 
 def why(tree: TraceTreeView, command: Command | None, outcome: Outcome | None, marks: Marks) -> Why:
@@ -73,47 +103,85 @@ def why(tree: TraceTreeView, command: Command | None, outcome: Outcome | None, m
     if command is None or outcome is None:
         return Why("", "", bad=False, took="", reasons=(), left_out="", lost=False)
     came, bad = outcome_words(outcome, command)
-    reasons = _reasons(tree.roots, marks, few=tree.records <= RECORDS_OPEN)
+    reasons = _reasons(tree.roots, marks, tree.start_ns, few=tree.records <= RECORDS_OPEN)
     return Why(
         asked=words_of_command(command),
         came=came,
         bad=bad,
         took=formats.duration(tree.ns) if tree.ns else "",
         reasons=reasons[:ROOTS_SHOWN],
-        left_out=_left_out(sum(reason.times for reason in reasons[ROOTS_SHOWN:])),
+        left_out=_left_out(reasons[ROOTS_SHOWN:]),
         lost=tree.lost,
+        costs=costs(tree),
+        total=f"{formats.count(tree.ns)} ns",
     )
 
 
-def _left_out(count: int) -> str:
-    return formats.times(count, "record") + " more" if count > 0 else ""
+# --- what it cost ----------------------------------------------------------------------------------------------------
 
 
-def _reasons(nodes: tuple[TraceNode, ...], marks: Marks, *, few: bool) -> tuple[Reason, ...]:
+def costs(tree: TraceTreeView) -> tuple[CostRow, ...]:
+    """The time of each function by itself, the most first; the last row is all the others, so that the sum is the tree's."""
+    spent: dict[str, tuple[int, int]] = {}
+    for node in _every(tree.roots):
+        if node.own_ns:
+            place = sentence(node.event).place
+            times, ns = spent.get(place, (0, 0))
+            spent[place] = times + 1, ns + node.own_ns
+    rows = [CostRow(place, formats.count(times), ns) for place, (times, ns) in spent.items()]
+    if tree.own_ns:
+        rows.append(CostRow(THE_PROGRAM, "", tree.own_ns))
+    rows.sort(key=lambda row: -row.ns)
+    others = rows[COSTS_SHOWN:]
+    if len(others) > 1:
+        rows[COSTS_SHOWN:] = [CostRow(f"{len(others)} others", "", sum(row.ns for row in others))]
+    return tuple(rows)
+
+
+def _every(nodes: tuple[TraceNode, ...]) -> Iterator[TraceNode]:
+    for node in nodes:
+        yield node
+        yield from _every(node.children)
+
+
+# --- the tree --------------------------------------------------------------------------------------------------------
+
+
+def _left_out(reasons: tuple[Reason, ...]) -> str:
+    count = sum(reason.times for reason in reasons)
+    took = sum(reason.cost_ns for reason in reasons)
+    if not count:
+        return ""
+    return formats.times(count, "record") + " more" + (f", {formats.duration(took)}" if took else "")
+
+
+def _reasons(nodes: tuple[TraceNode, ...], marks: Marks, began_ns: int, *, few: bool) -> tuple[Reason, ...]:
     """What happened, one after the other; the same said again at once is counted instead."""
     found: list[Reason] = []
     for node in nodes:
-        reason = _reason(node, marks, few=few)
+        reason = _reason(node, marks, began_ns, few=few)
         before = found[-1] if found else None
         if before and not before.children and not reason.children and before.words == reason.words:
-            found[-1] = replace(before, times=before.times + 1)
+            found[-1] = replace(before, times=before.times + 1, cost_ns=before.cost_ns + reason.cost_ns)
         else:
             found.append(reason)
     return tuple(found)
 
 
-def _reason(node: TraceNode, marks: Marks, *, few: bool) -> Reason:
+def _reason(node: TraceNode, marks: Marks, began_ns: int, *, few: bool) -> Reason:
     told = sentence(node.event)
-    children = _reasons(node.children, marks, few=few)
+    children = _reasons(node.children, marks, began_ns, few=few)
+    itself = f", {formats.duration(node.own_ns)} by itself" if node.own_ns and node.own_ns != node.cost_ns else ""
     return Reason(
         seq=node.seq,
         words=told.words,
         place=told.place,
         event=node.name,
-        took=formats.duration(node.ns) if node.ns else "",
+        cost_ns=node.cost_ns,
+        when=f"after {formats.duration(node.start_ns - began_ns)}{itself}",
         keys=keys.join(*told.keys),
         children=children[:CHILDREN_SHOWN],
-        left_out=_left_out(sum(child.times for child in children[CHILDREN_SHOWN:])),
+        left_out=_left_out(children[CHILDREN_SHOWN:]),
         below=sum(child.times + child.below for child in children),
         open=few or any(key in marks.selected for key in told.keys) or any(child.open for child in children),
     )

@@ -259,7 +259,7 @@ def test_the_tree_of_a_write_is_its_fault_and_what_repaired_it() -> None:
     assert fault.name == "exceptions:page_fault_user"
     assert names(fault.children)[-1] == "sim:handle_mm_fault"
     assert "kmem:mm_page_alloc" in names(fault.children)
-    assert 0 < fault.ns <= tree.ns
+    assert 0 < fault.cost_ns <= tree.ns
     assert not tree.lost
 
 
