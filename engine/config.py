@@ -57,6 +57,11 @@ class MachineConfig:
     resembles: tuple[tuple[str, int], ...] = ()
     """Counters of the /proc/vmstat of a machine that was in use, for this one to have as much in memory (aftermath.py)."""
 
+    slab_nomerge: bool = False
+    """The boot parameter of that name: no slab cache is merged with another that is like it."""
+    slab_freelist_random: bool = False
+    """CONFIG_SLAB_FREELIST_RANDOM: a new slab's objects are taken in random order (by `seed`), as in Debian's kernel."""
+
     null_slots: bool = False
     """A slot that was never set holds NULL, as in a C program; otherwise a command that names it is refused."""
 

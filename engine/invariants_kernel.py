@@ -52,7 +52,11 @@ def _check_module(kernel: Kernel) -> None:
         demand(
             kernel.page_alloc.mem_map.get(page.pfn) is page, f"the block at {address:#x} is not the module's any more"
         )
-    for name, cache in lab.caches.items():
+    for cache in {id(cache): cache for cache in lab.caches.values()}.values():
         held = sum(1 for each in lab.objects.values() if each is cache)
-        demand(held == kernel.slub.objects_in_use(cache), f"{name} has not as many objects in use as the module holds")
+        in_use = kernel.slub.objects_in_use(cache)
+        if cache.refcount == sum(1 for each in lab.caches.values() if each is cache):
+            demand(held == in_use, f"{cache.name} has {in_use} objects in use, the module holds {held}")
+        else:
+            demand(held <= in_use, f"{cache.name} has {in_use} objects in use, fewer than the module's {held}")
     demand(lab.vmallocs <= kernel.vmalloc.areas.keys(), "the module holds an area that there is not")

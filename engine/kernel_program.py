@@ -166,7 +166,7 @@ class KernelMachine:
         self.vmstat = Vmstat()
         self.vmscan = self.oom_kill = _Nobody()
         self.page_alloc = PageAllocator(self, zones)
-        self.slub = Slub(self)
+        self.slub = Slub(self, nomerge=True)
         self.blocks: dict[int, Page] = {}
         """Blocks that the caller has not freed yet."""
         self.caches: dict[int, KmemCache] = {}

@@ -26,7 +26,7 @@ from engine.kernel.mm_types import (
     VmArea,
 )
 from engine.kernel.pgtable import PTRS_PER_PTE
-from engine.kernel.slab_common import CACHE_LINE_SIZE, SLAB_HWCACHE_ALIGN
+from engine.kernel.slab_common import L1_CACHE_BYTES, SLAB_ACCOUNT, SLAB_HWCACHE_ALIGN, SLAB_USERCOPY
 from engine.kernel.task import Killed, Task
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 THREAD_SIZE_ORDER: Final = 1
 """A kernel stack is two pages on i386."""
 THREAD_SIZE_KB: Final = PAGE_SIZE << THREAD_SIZE_ORDER >> 10
-SIZEOF_MM_STRUCT: Final = 576
+SIZEOF_MM_STRUCT: Final = 564
 SIZEOF_TASK_STRUCT: Final = 2944
 KERNEL_PGD_BOUNDARY: Final = PAGE_OFFSET >> PGDIR_SHIFT
 
@@ -49,8 +49,10 @@ class Fork:
         self.kernel = kernel
         self.making: Task | None = None
         """The child that fork() is about to finish: nobody may kill it yet."""
-        self.mm_cachep = kernel.slub.kmem_cache_create("mm_struct", SIZEOF_MM_STRUCT, 0, SLAB_HWCACHE_ALIGN)
-        self.task_struct_cachep = kernel.slub.kmem_cache_create("task_struct", SIZEOF_TASK_STRUCT, CACHE_LINE_SIZE, 0)
+        create = kernel.slub.kmem_cache_create
+        flags = SLAB_ACCOUNT | SLAB_USERCOPY
+        self.mm_cachep = create("mm_struct", SIZEOF_MM_STRUCT, 0, flags | SLAB_HWCACHE_ALIGN)
+        self.task_struct_cachep = create("task_struct", SIZEOF_TASK_STRUCT, L1_CACHE_BYTES, flags)
 
     def mm_alloc(self) -> Mm:
         """mm_alloc(): an empty address space: a directory whose upper quarter is the kernel's. Raises Errno(ENOMEM)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from engine.chance import Chance
 from engine.clock import COSTS, Clock
 from engine.events.memory import TlbFlush
 from engine.hardware.cpu import Cpu
@@ -104,7 +105,9 @@ class Kernel:
         self.work_pending = False
         """Whether a kernel thread was woken, or a process was killed, that the machine has to see to after the command."""
         self.page_alloc = PageAllocator(self, self.boot.zones)
-        self.slub: Slub = Slub(self)
+        self.slub: Slub = Slub(
+            self, nomerge=config.slab_nomerge, shuffle=Chance(config.seed) if config.slab_freelist_random else None
+        )
         self.vmalloc = Vmalloc(self)
         self.highmem = Highmem(self)
         self.lab = Lab(self)

@@ -37,7 +37,7 @@ class Lab:
         self.vmallocs: set[int] = set()
         """What vmalloc() gave and nobody freed."""
         self.caches: dict[str, KmemCache] = {}
-        """The caches that it created."""
+        """The caches that it created, by the names that it gave them; merged ones are one and the same."""
 
     def alloc_pages(self, gfp: int, order: int) -> tuple[int, Page] | None:
         """alloc_pages(), and page_address() or kmap() of its first page; None when it failed."""
@@ -71,7 +71,7 @@ class Lab:
         self.kernel.slub.kfree(address)
 
     def kmem_cache_create(self, name: str, size: int, align: int) -> KmemCache:
-        """kmem_cache_create(), never merged with another cache."""
+        """kmem_cache_create(); the cache may be an older one with which the new one is merged."""
         cache = self.caches[name] = self.kernel.slub.kmem_cache_create(name, size, align, 0)
         self.kernel.trace.emit(KmemCacheCreate(name, size, cache.size, cache.objects, cache.order))
         return cache

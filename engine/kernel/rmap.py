@@ -23,6 +23,7 @@ from engine.kernel.mm_types import (
     VmArea,
 )
 from engine.kernel.pgtable import PTE_THERE
+from engine.kernel.slab_common import SLAB_ACCOUNT, SLAB_CTOR, SLAB_TYPESAFE_BY_RCU
 from engine.kernel.task import Killed
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from engine.kernel.kernel import Kernel
 
-SIZEOF_ANON_VMA: Final = 56
+SIZEOF_ANON_VMA: Final = 52
 SIZEOF_ANON_VMA_CHAIN: Final = 32
 
 
@@ -57,8 +58,10 @@ class Rmap:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.anon_vma_cachep = kernel.slub.kmem_cache_create("anon_vma", SIZEOF_ANON_VMA, 0, 0)
-        self.anon_vma_chain_cachep = kernel.slub.kmem_cache_create("anon_vma_chain", SIZEOF_ANON_VMA_CHAIN, 0, 0)
+        create = kernel.slub.kmem_cache_create
+        flags = SLAB_TYPESAFE_BY_RCU | SLAB_ACCOUNT | SLAB_CTOR
+        self.anon_vma_cachep = create("anon_vma", SIZEOF_ANON_VMA, 0, flags)
+        self.anon_vma_chain_cachep = create("anon_vma_chain", SIZEOF_ANON_VMA_CHAIN, 0, SLAB_ACCOUNT)
         self._made = 0
 
     # --- anon_vma ----------------------------------------------------------------------------------------------------

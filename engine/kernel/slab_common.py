@@ -1,5 +1,8 @@
 """mm/slab_common.c: what a cache is made of before any slab exists: its alignment, the kmalloc classes, merging.
 
+Two caches that are alike are one: a new cache whose objects fit, with less than a word to spare, in those of an old one with the
+same kind of pages shares its slabs, and has no line of its own in /proc/slabinfo.
+
 Left out: kmem_cache_destroy's shrinking, usercopy regions, memory cgroups' accounting.
 """
 
@@ -8,9 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.kernel.slub_cache import KmemCache
 
-CACHE_LINE_SIZE: Final = 64
+CACHE_LINE_SIZE: Final = 32
+"""cache_line_size() of the recorded machine: QEMU's i386 processor tells of no larger line."""
+L1_CACHE_BYTES: Final = 64
+"""What the kernel was compiled for; a task_struct begins on such a boundary."""
 ARCH_SLAB_MINALIGN: Final = 8
 """__alignof__(unsigned long long) on i386: no object is aligned less."""
 POINTER_SIZE: Final = 4
@@ -20,8 +28,14 @@ SLAB_PANIC: Final = 0x40000
 SLAB_ACCOUNT: Final = 0x4000000
 SLAB_RECLAIM_ACCOUNT: Final = 0x20000
 SLAB_TYPESAFE_BY_RCU: Final = 0x80000
-SLAB_NO_MERGE: Final = 0x1000000
-"""Ours: the creator wants a cache of its own."""
+SLAB_MEM_SPREAD: Final = 0x100000
+SLAB_CTOR: Final = 1 << 32
+"""Ours: the creator has a constructor, so that a free object stays as it was made: its link lies behind it."""
+SLAB_USERCOPY: Final = 1 << 33
+"""Ours: part of the object may be copied to user space (usersize)."""
+SLAB_NEVER_MERGE: Final = SLAB_TYPESAFE_BY_RCU | SLAB_CTOR | SLAB_USERCOPY
+SLAB_MERGE_SAME: Final = SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT
+"""Caches that are to be one agree about these."""
 
 KMALLOC_SIZES: Final = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192)
 """kmalloc_info[]: the classes up to KMALLOC_MAX_CACHE_SIZE, two pages; larger requests go to the page allocator."""
@@ -36,7 +50,27 @@ def calculate_alignment(flags: int, align: int, size: int) -> int:
             line //= 2
         align = max(align, line)
     align = max(align, ARCH_SLAB_MINALIGN)
-    return align + POINTER_SIZE - 1 & -POINTER_SIZE
+    return word_aligned(align)
+
+
+def word_aligned(size: int) -> int:
+    """ALIGN(size, sizeof(void *))."""
+    return size + POINTER_SIZE - 1 & -POINTER_SIZE
+
+
+def find_mergeable(caches: Iterable[KmemCache], size: int, align: int, flags: int) -> KmemCache | None:
+    """find_mergeable(): the oldest of `caches` (oldest first) that can serve as the new cache, too; None where none can."""
+    if flags & SLAB_NEVER_MERGE:
+        return None
+    size = word_aligned(size)
+    align = calculate_alignment(flags, align, size)
+    size = size + align - 1 & -align
+    for cache in caches:
+        if cache.flags & SLAB_NEVER_MERGE or size > cache.size or (flags ^ cache.flags) & SLAB_MERGE_SAME:
+            continue
+        if not cache.size % align and cache.size - size < POINTER_SIZE:
+            return cache
+    return None
 
 
 def kmalloc_size(size: int) -> int | None:

@@ -14,7 +14,8 @@ A free object holds the address of the next free one, at `offset`, as a word in 
     +--------------------+------+------------+
 
 Objects that were never taken follow one another by address; their words are not written, so a new slab costs the host nothing.
-Left out: debugging (red zones, poison, tracking), freelist hardening, shuffling inside a slab, NUMA, kfence.
+Where new slabs are shuffled (CONFIG_SLAB_FREELIST_RANDOM, an option here), all of a slab's links are written when it is made.
+Left out: debugging (red zones, poison, tracking), freelist hardening, NUMA, kfence.
 """
 
 from __future__ import annotations
@@ -33,12 +34,21 @@ from engine.kernel.gfp import (
     GFP_KERNEL_ACCOUNT,
 )
 from engine.kernel.mm_types import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, PG_SLAB, Page
-from engine.kernel.slab_common import KMALLOC_SIZES, SLAB_RECLAIM_ACCOUNT, kmalloc_name, kmalloc_size
+from engine.kernel.slab_common import (
+    KMALLOC_SIZES,
+    SLAB_RECLAIM_ACCOUNT,
+    SLAB_USERCOPY,
+    find_mergeable,
+    kmalloc_name,
+    kmalloc_size,
+    word_aligned,
+)
 from engine.kernel.slub_cache import MAX_PAGE_ORDER, NULL, KmemCache, Slab, get_order, order_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from engine.chance import Chance
     from engine.clock import Clock
     from engine.hardware.ram import Ram
     from engine.kernel.page_alloc import PageAllocator
@@ -64,25 +74,45 @@ class KernelPort(Protocol):
 class Slub:
     """All caches, and the kmalloc classes."""
 
-    __slots__ = ("caches", "kernel", "kmalloc_caches", "slabs")
+    __slots__ = ("_chance", "aliases", "caches", "kernel", "kmalloc_caches", "nomerge", "slabs")
 
-    def __init__(self, kernel: KernelPort) -> None:
+    def __init__(self, kernel: KernelPort, *, nomerge: bool = False, shuffle: Chance | None = None) -> None:
+        """`nomerge` is the boot parameter slab_nomerge; with `shuffle` the objects of a new slab are taken in its order."""
         self.kernel = kernel
+        self.nomerge = nomerge
+        self._chance = shuffle
         self.caches: dict[str, KmemCache] = {}
+        self.aliases: dict[str, KmemCache] = {}
+        """Caches that were merged with one of `caches`, by the name that they were to have."""
         self.slabs: dict[int, tuple[KmemCache, Slab]] = {}
         """Every slab by its first frame: whose it is."""
         self.kmalloc_caches = {
-            size: self.kmem_cache_create(kmalloc_name(size), size, size if size & (size - 1) == 0 else 0, 0)
+            size: self.kmem_cache_create(kmalloc_name(size), size, size if size & (size - 1) == 0 else 0, SLAB_USERCOPY)
             for size in KMALLOC_SIZES
         }
 
     # --- caches ------------------------------------------------------------------------------------------------------
 
     def kmem_cache_create(self, name: str, size: int, align: int, flags: int) -> KmemCache:
-        """kmem_cache_create(), without merging: a cache for objects of `size` bytes. Its first slab comes when needed."""
+        """kmem_cache_create(): a cache for objects of `size` bytes; an older one that is like it, unless caches are not merged.
+
+        The first slab comes when needed.
+        """
+        merged = None if self.nomerge else find_mergeable(self.caches.values(), size, align, flags)
+        if merged is not None:
+            merged.refcount += 1
+            merged.object_size = max(merged.object_size, word_aligned(size))
+            self.aliases[name] = merged
+            return merged
         cache = KmemCache(name, size, align, flags)
+        if self._chance is not None:
+            cache.random_seq = _shuffled(cache.objects, self._chance)
         self.caches[name] = cache
         return cache
+
+    def kmem_cache(self, name: str) -> KmemCache | None:
+        """The cache that has this name, be it by merging; None where none has."""
+        return self.caches.get(name) or self.aliases.get(name)
 
     def cache_of(self, address: int) -> tuple[KmemCache, Slab] | None:
         """virt_to_slab(): the slab that holds a kernel address, with its cache; None for other memory."""
@@ -173,11 +203,24 @@ class Slub:
         cache.nr_slabs += 1
         cache.total_objects += slab.objects
         slab.freelist = slab.address
+        if cache.random_seq and slab.objects > 1:
+            self._shuffle_freelist(cache, slab)
         slab.frozen = True
         cache.cpu_slab = slab
         if self.kernel.trace.on:
             self.kernel.trace.emit(SlabAllocated(cache.name, slab.pfn, slab.order, slab.objects))
         return self._get_freelist(slab)
+
+    def _shuffle_freelist(self, cache: KmemCache, slab: Slab) -> None:
+        """shuffle_freelist(): links the slab's objects in the cache's random order, begun at a random place."""
+        assert self._chance is not None
+        at = self._chance.below(len(cache.random_seq))
+        order = [number for number in cache.random_seq[at:] + cache.random_seq[:at] if number < slab.objects]
+        addresses = [slab.address + number * cache.size for number in order]
+        slab.freelist = addresses[0]
+        slab.never_taken = slab.objects
+        for address, following in zip(addresses, [*addresses[1:], NULL], strict=True):
+            self.set_freepointer(cache, address, following)
 
     def _allocate_pages(self, cache: KmemCache, gfp: int) -> Page | None:
         """allocate_slab(): the cache's own order without trying hard; where that fails, the least that holds an object."""
@@ -326,3 +369,12 @@ class Slub:
             self.kernel.vmstat.nr_slab_reclaimable += pages
         else:
             self.kernel.vmstat.nr_slab_unreclaimable += pages
+
+
+def _shuffled(count: int, chance: Chance) -> tuple[int, ...]:
+    """freelist_randomize(): 0 to count - 1 in random order."""
+    order = list(range(count))
+    for number in range(count - 1, 0, -1):
+        other = chance.below(number + 1)
+        order[number], order[other] = order[other], order[number]
+    return tuple(order)

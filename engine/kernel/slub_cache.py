@@ -1,6 +1,6 @@
 """mm/slub.c: what a cache is made of: how large its slabs are, how many it keeps, and where each of them stands.
 
-Left out: debugging's room in objects, NUMA's nodes (there is one), shuffled and encoded free lists.
+Left out: debugging's room in objects, NUMA's nodes (there is one), encoded free lists.
 """
 
 from __future__ import annotations
@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from engine.kernel.mm_types import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE
-from engine.kernel.slab_common import POINTER_SIZE, calculate_alignment
+from engine.kernel.slab_common import (
+    POINTER_SIZE,
+    SLAB_CTOR,
+    SLAB_TYPESAFE_BY_RCU,
+    calculate_alignment,
+    word_aligned,
+)
 
 SLUB_MAX_ORDER: Final = 3
 """PAGE_ALLOC_COSTLY_ORDER: the largest slab that is made without need."""
@@ -108,6 +114,8 @@ class KmemCache:
         "objects",
         "offset",
         "order",
+        "random_seq",
+        "refcount",
         "size",
         "total_objects",
     )
@@ -117,8 +125,12 @@ class KmemCache:
         self.flags = flags
         self.object_size = object_size
         self.align = calculate_alignment(flags, align, object_size)
-        aligned = object_size + POINTER_SIZE - 1 & -POINTER_SIZE
+        aligned = word_aligned(object_size)
         self.offset = object_size // 2 & -POINTER_SIZE
+        """Where the link of a free object lies: in its middle, or behind it where its content must stay."""
+        if flags & (SLAB_CTOR | SLAB_TYPESAFE_BY_RCU):
+            self.offset = aligned
+            aligned += POINTER_SIZE
         self.size = aligned + self.align - 1 & -self.align
         self.order = calculate_order(self.size)
         self.objects = order_objects(self.order, self.size)
@@ -132,3 +144,7 @@ class KmemCache:
         """The node's partial list, by pfn, head first."""
         self.nr_slabs = 0
         self.total_objects = 0
+        self.refcount = 1
+        """Caches that this one is, merged ones counted."""
+        self.random_seq: tuple[int, ...] = ()
+        """The order in which a new slab's objects are taken, where that is shuffled; each slab begins elsewhere in it."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from engine.clock import COSTS
 from engine.kernel.errno import Errno, ErrorNumber
 from engine.kernel.mm_types import PAGE_SHIFT, VM_SPECIAL, Mm, VmArea
+from engine.kernel.slab_common import SLAB_ACCOUNT
 from engine.kernel.task import Killed
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Vma:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.vm_area_cachep = kernel.slub.kmem_cache_create("vm_area_struct", SIZEOF_VM_AREA_STRUCT, 0, 0)
+        self.vm_area_cachep = kernel.slub.kmem_cache_create("vm_area_struct", SIZEOF_VM_AREA_STRUCT, 0, SLAB_ACCOUNT)
 
     # --- records -----------------------------------------------------------------------------------------------------
 

@@ -123,7 +123,7 @@ def refuse_kmem_cache_create(machine: Machine, command: KmemCacheCreate) -> None
     name, size, align = command.name, command.size, command.align
     if not _CACHE_NAME.fullmatch(name):
         raise CommandError("name", f"name is {name!r}; it can be letters, digits, _ and -, at most 32, no digit first")
-    if name in machine.kernel.slub.caches:
+    if machine.kernel.slub.kmem_cache(name) is not None:
         raise CommandError("name", f"there is a cache {name!r} already")
     if not 4 <= size <= OBJECT_SIZE_MAXIMUM:
         raise CommandError("size", f"size is {size}; an object can have 4 to {OBJECT_SIZE_MAXIMUM} bytes")

@@ -1,7 +1,4 @@
-"""Reference strings of known shape, the same on every host: integers alone, and a generator of our own.
-
-The generator is SplitMix64 (Steele, Lea and Flood): a counter, mixed.
-"""
+"""Reference strings of known shape, the same on every host: integers alone, and chance of our own."""
 
 from __future__ import annotations
 
@@ -10,11 +7,11 @@ from itertools import accumulate, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from engine.chance import Chance
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_WORD: Final = (1 << 64) - 1
-_GOLDEN: Final = 0x9E3779B97F4A7C15
 _WEIGHT: Final = 1 << 40
 _HOT_SHARE: Final = 8
 """scan: one reference in so many goes to the pages that are read through once."""
@@ -31,12 +28,9 @@ class Pattern(NamedTuple):
 
 def chance(seed: int) -> Iterator[int]:
     """Random words of 64 bits."""
-    state = seed & _WORD
+    source = Chance(seed)
     while True:
-        state = state + _GOLDEN & _WORD
-        mixed = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & _WORD
-        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & _WORD
-        yield mixed ^ mixed >> 31
+        yield source.word()
 
 
 def loop(pattern: Pattern) -> list[int]:

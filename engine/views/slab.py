@@ -96,14 +96,16 @@ class SlabsView:
 
 
 def slab(machine: Machine, cache: str = "") -> SlabsView:
-    """The caches, and the slabs of `cache`. Raises LookupError for one that there is not."""
+    """The caches, and the slabs of `cache`, which may be merged with another. Raises LookupError for one that there is not."""
     slub = machine.kernel.slub
-    if cache and cache not in slub.caches:
+    found_cache = slub.kmem_cache(cache) if cache else None
+    if cache and found_cache is None:
         raise LookupError(f"there is no cache {cache!r}; there are {', '.join(slub.caches)}")
+    cache = "" if found_cache is None else found_cache.name
     by_cache: dict[str, list[Slab]] = {}
     for owner, each in slub.slabs.values():
         by_cache.setdefault(owner.name, []).append(each)
-    made = machine.kernel.lab.caches
+    made = {each.name for each in machine.kernel.lab.caches.values()}
     rows = {
         name: _row(slub, found, by_cache.get(name, []))
         for name, found in slub.caches.items()
