@@ -6,73 +6,89 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.pages import formats, keys
 from app.pages.sentence import Sentence
+from app.words import t
 from engine.events import vmscan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def _list(event: vmscan.MmVmscanLruShrinkInactive | vmscan.MmVmscanLruShrinkActive) -> str:
-    return "file pages" if event.file else "anonymous pages"
-
-
 def _shrink_inactive(event: vmscan.MmVmscanLruShrinkInactive) -> Sentence:
-    kept = f", {event.nr_activate} were in use and go back to the active list" if event.nr_activate else ""
-    words = f"Of {formats.times(event.nr_scanned, 'page')} from the end of the inactive {_list(event)},"
-    return Sentence(f"{words} {event.nr_reclaimed} are freed{kept}.", "shrink_inactive_list")
+    scanned, reclaimed, activated = event.nr_scanned, event.nr_reclaimed, event.nr_activate
+    if activated:
+        words = t(
+            "event.shrink_inactive_file_used" if event.file else "event.shrink_inactive_anon_used",
+            scanned=scanned,
+            reclaimed=reclaimed,
+            activated=activated,
+        )
+    else:
+        words = t(
+            "event.shrink_inactive_file" if event.file else "event.shrink_inactive_anon",
+            scanned=scanned,
+            reclaimed=reclaimed,
+        )
+    return Sentence(words, "shrink_inactive_list")
 
 
 def _shrink_active(event: vmscan.MmVmscanLruShrinkActive) -> Sentence:
-    words = f"{formats.times(event.nr_deactivated, 'page')} from the end of the active {_list(event)} become inactive."
+    words = t("event.shrink_active_file" if event.file else "event.shrink_active_anon", pages=event.nr_deactivated)
     return Sentence(words, "shrink_active_list")
 
 
 def _scores(event: vmscan.OomKillProcess) -> Sentence:
-    scores = ", ".join(f"process {pid}: {points}" for pid, points in event.scores)
-    words = f"Nothing is left to reclaim. Process {event.pid} has the most points and is killed ({scores})."
-    return Sentence(words, "oom_kill_process")
+    scores = ", ".join(t("event.oom_score", pid=pid, points=points) for pid, points in event.scores)
+    return Sentence(t("event.oom_kill", pid=event.pid, scores=scores), "oom_kill_process")
+
+
+def _wakeup_kswapd(event: vmscan.MmVmscanWakeupKswapd) -> Sentence:
+    words = t("event.wakeup_kswapd", zone=event.zone, pages=event.free_pages, low=event.low)
+    return Sentence(words, "wakeup_kswapd", (keys.zone(event.zone),))
+
+
+def _write_folio(event: vmscan.MmVmscanWriteFolio) -> Sentence:
+    return Sentence(
+        t("event.write_folio", pfn=formats.pfn(event.pfn), slot=event.slot), "pageout", (keys.frame(event.pfn),)
+    )
+
+
+def _swap_readpage(event: vmscan.SwapReadpage) -> Sentence:
+    words = t("event.swap_readpage", slot=event.slot, pfn=formats.pfn(event.pfn))
+    return Sentence(words, "swap_readpage", (keys.frame(event.pfn),))
+
+
+def _page_cache_add(event: vmscan.MmFilemapAddToPageCache) -> Sentence:
+    words = t("event.page_cache_add", pfn=formats.pfn(event.pfn), page=event.pgoff, path=event.path)
+    return Sentence(words, "filemap_add_folio", (keys.frame(event.pfn),))
+
+
+def _page_cache_delete(event: vmscan.MmFilemapDeleteFromPageCache) -> Sentence:
+    words = t("event.page_cache_delete", page=event.pgoff, path=event.path)
+    return Sentence(words, "filemap_unaccount_folio", (keys.frame(event.pfn),))
+
+
+def _writeback(event: vmscan.WritebackSinglePage) -> Sentence:
+    words = t("event.writeback", page=event.pgoff, path=event.path)
+    return Sentence(words, "writepage", (keys.frame(event.pfn),))
 
 
 RECLAIM: Final[Mapping[type, Callable[[Any], Sentence]]] = {
-    vmscan.MmVmscanWakeupKswapd: lambda e: Sentence(
-        f"Zone {e.zone} has {formats.times(e.free_pages, 'free page')}, the low watermark is {e.low}: kswapd is woken.",
-        "wakeup_kswapd",
-        (keys.zone(e.zone),),
-    ),
-    vmscan.MmVmscanKswapdWake: lambda _: Sentence(
-        "kswapd runs, until every zone is above its high watermark.", "balance_pgdat"
-    ),
+    vmscan.MmVmscanWakeupKswapd: _wakeup_kswapd,
+    vmscan.MmVmscanKswapdWake: lambda _: Sentence(t("event.kswapd_wake"), "balance_pgdat"),
     vmscan.MmVmscanKswapdSleep: lambda e: Sentence(
-        "kswapd sleeps again" + (": there is enough." if e.balanced else ", though there is not enough."),
-        "kswapd_try_to_sleep",
+        t("event.kswapd_sleep" if e.balanced else "event.kswapd_sleep_short"), "kswapd_try_to_sleep"
     ),
-    vmscan.MmVmscanDirectReclaimBegin: lambda _: Sentence(
-        "There is no page above the min watermark: who allocates must reclaim.", "try_to_free_pages"
-    ),
+    vmscan.MmVmscanDirectReclaimBegin: lambda _: Sentence(t("event.direct_reclaim"), "try_to_free_pages"),
     vmscan.MmVmscanDirectReclaimEnd: lambda e: Sentence(
-        f"Direct reclaim ends: {formats.times(e.nr_reclaimed, 'page')} freed.", "try_to_free_pages"
+        t("event.direct_reclaim_ends", pages=e.nr_reclaimed), "try_to_free_pages"
     ),
     vmscan.MmVmscanLruShrinkInactive: _shrink_inactive,
     vmscan.MmVmscanLruShrinkActive: _shrink_active,
-    vmscan.MmVmscanWriteFolio: lambda e: Sentence(
-        f"Frame {formats.pfn(e.pfn)} is written to slot {e.slot} of the swap area.", "pageout", (keys.frame(e.pfn),)
-    ),
-    vmscan.SwapReadpage: lambda e: Sentence(
-        f"Slot {e.slot} of the swap area is read into frame {formats.pfn(e.pfn)}.",
-        "swap_readpage",
-        (keys.frame(e.pfn),),
-    ),
-    vmscan.MmFilemapAddToPageCache: lambda e: Sentence(
-        f"Frame {formats.pfn(e.pfn)} is page {e.pgoff} of {e.path} in the page cache.",
-        "filemap_add_folio",
-        (keys.frame(e.pfn),),
-    ),
-    vmscan.MmFilemapDeleteFromPageCache: lambda e: Sentence(
-        f"Page {e.pgoff} of {e.path} leaves the page cache.", "filemap_unaccount_folio", (keys.frame(e.pfn),)
-    ),
-    vmscan.WritebackSinglePage: lambda e: Sentence(
-        f"Page {e.pgoff} of {e.path} is written to the disk.", "writepage", (keys.frame(e.pfn),)
-    ),
+    vmscan.MmVmscanWriteFolio: _write_folio,
+    vmscan.SwapReadpage: _swap_readpage,
+    vmscan.MmFilemapAddToPageCache: _page_cache_add,
+    vmscan.MmFilemapDeleteFromPageCache: _page_cache_delete,
+    vmscan.WritebackSinglePage: _writeback,
     vmscan.OomKillProcess: _scores,
-    vmscan.MarkVictim: lambda e: Sentence(f"Process {e.pid} is marked: it is killed.", "mark_oom_victim"),
+    vmscan.MarkVictim: lambda e: Sentence(t("event.mark_victim", pid=e.pid), "mark_oom_victim"),
 }

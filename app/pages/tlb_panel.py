@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
-from app.pages.sentences_faults import FLUSH_WORDS
+from app.pages.sentences_faults import flush_words
 
 if TYPE_CHECKING:
     from app.pages.marks import Chosen, Mark, Marks
@@ -53,8 +53,7 @@ def tlb_panel(tlb: TlbView, chosen: Chosen, marks: Marks) -> TlbPanel:
         summary=f"TLB: {used}, process {tlb.pid}{hits}, {misses}",
         figures=_figures(tlb),
         flushes=tuple(
-            (_REASONS.get(reason, reason), formats.count(count), FLUSH_WORDS.get(reason, ""))
-            for reason, count in tlb.flushes
+            (_REASONS.get(reason, reason), formats.count(count), flush_words(reason)) for reason, count in tlb.flushes
         ),
         flushed=tuple(_flushed(flush) for flush in tlb.flushed[:FLUSHES_SHOWN]),
         rows=tuple(
@@ -84,7 +83,7 @@ def _figures(tlb: TlbView) -> tuple[tuple[str, str, str], ...]:
 
 
 def _flushed(flush: Flush) -> str:
-    why = FLUSH_WORDS.get(flush.reason, flush.reason)
+    why = flush_words(flush.reason)
     if flush.address is not None:
         return f"{formats.address(flush.address)}: {why}"
     return f"{formats.times(flush.entries, 'entry')[:-1] + 'ies' if flush.entries != 1 else '1 entry'}: {why}"
