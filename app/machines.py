@@ -20,7 +20,8 @@ from anyio import CapacityLimiter
 from pydantic import ValidationError
 
 from app.command_json import command_from_json, command_to_json, config_from_json, config_to_json
-from app.store.journal import Entry, Standing
+from app.store.branches import path
+from app.store.entries import Entry, Standing
 from engine.machine import ENGINE_VERSION
 from engine.outcome import CommandError
 from engine.session import Session
@@ -28,6 +29,7 @@ from engine.session import Session
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from app.store.branches import Branch
     from app.store.journal import Journal, Recorded
     from engine.commands import Command
     from engine.config import MachineConfig
@@ -45,6 +47,13 @@ class UnknownMachine(LookupError):
     def __init__(self, machine_id: str) -> None:
         super().__init__(f"there is no machine {machine_id!r}")
         self.machine_id = machine_id
+
+
+class UnknownBranch(LookupError):
+    """The machine has no branch of this number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"there is no branch {number}; it may have been forgotten, or be the history that is shown")
 
 
 class VersionConflict(Exception):
@@ -67,9 +76,9 @@ class HistoryFull(Exception):
 class ReplayDiffers(Exception):
     """The journal's commands give other results than when they were recorded: another engine recorded them."""
 
-    def __init__(self, version: int, recorded: Recorded) -> None:
+    def __init__(self, version: int, recorded_by: str) -> None:
         super().__init__(
-            f"command {version} gives another result than engine {recorded.engine_version} recorded;"
+            f"command {version} gives another result than engine {recorded_by} recorded;"
             f" this server has engine {ENGINE_VERSION}"
         )
         self.version = version
@@ -87,14 +96,17 @@ class Performed(NamedTuple):
 class Held:
     """A live machine. Read or move `session` only while holding `lock`; `gone` says that it left the cache."""
 
-    __slots__ = ("created", "gone", "id", "lock", "session")
+    __slots__ = ("branches", "created", "gone", "id", "lock", "recorded_by", "session")
 
-    def __init__(self, machine_id: str, session: Session, created: str) -> None:
+    def __init__(self, machine_id: str, session: Session, created: str, recorded_by: str = ENGINE_VERSION) -> None:
         self.id = machine_id
         self.session = session
         self.created = created
+        self.recorded_by = recorded_by
         self.lock = asyncio.Lock()
         self.gone = False
+        self.branches: tuple[Branch, ...] | None = None
+        """What the journal has of them, once somebody asked."""
 
 
 class Machines:
@@ -165,8 +177,16 @@ class Machines:
             if not commands:
                 return Performed(*before, session.machine.time_ns, ())
             async with self._or_forget(held):
-                performed, entries = await self._in_thread(lambda: _perform(session, commands))
-                await asyncio.wrap_future(self._journal.append(machine_id, before, entries))
+                same = _performed_already(session, commands)
+                parts = before.version + same < len(session.commands) and same < len(commands)
+                performed, entries = await self._in_thread(lambda: _perform(session, commands, same))
+                after = Standing(performed.version, performed.chain)
+                if same == len(commands):
+                    await asyncio.wrap_future(self._journal.stand(machine_id, before, after))
+                else:
+                    fork = Standing(before.version + same, session.chain_at(before.version + same)) if parts else None
+                    await asyncio.wrap_future(self._journal.append(machine_id, before, entries[same:], fork))
+                    held.branches = None if parts else held.branches
         self.commands_performed += len(commands)
         return performed
 
@@ -179,6 +199,36 @@ class Machines:
                 after = _standing(held.session)
                 if after != before:
                     await asyncio.wrap_future(self._journal.stand(machine_id, before, after))
+            return held
+
+    async def branches(self, machine_id: str) -> tuple[Branch, ...]:
+        """The histories that the machine left, each of which can be returned to. Raises UnknownMachine."""
+        async with self._holding(machine_id) as held:
+            if held.branches is None:
+                held.branches = await anyio.to_thread.run_sync(self._journal.branches, machine_id)
+            return held.branches
+
+    async def take_branch(self, machine_id: str, number: int) -> Held:
+        """Returns to a history that was left, at the version where it begins; the machine's own is kept as a branch.
+
+        Raises UnknownBranch; ReplayDiffers when another engine recorded it.
+        """
+        async with self._holding(machine_id) as held:
+            before = _standing(held.session)
+            known = await anyio.to_thread.run_sync(self._journal.branches, machine_id)
+            try:
+                way = path(known, number)
+            except KeyError:
+                raise UnknownBranch(number) from None
+            parts = [
+                (branch.base, await anyio.to_thread.run_sync(self._journal.branch, machine_id, branch.number))
+                for branch in way
+            ]
+            async with self._or_forget(held):
+                await self._in_thread(lambda: _follow(held.session, parts, held.recorded_by))
+                after, numbers = _standing(held.session), [branch.number for branch in way]
+                await asyncio.wrap_future(self._journal.take(machine_id, before, after, numbers))
+                held.branches = None
             return held
 
     async def look(self, machine_id: str, question: Callable[[Session], T]) -> T:
@@ -235,7 +285,7 @@ class Machines:
         if recorded is None:
             raise UnknownMachine(machine_id)
         session = await self._in_thread(lambda: _replay(recorded))
-        held = Held(machine_id, session, recorded.created)
+        held = Held(machine_id, session, recorded.created, recorded.engine_version)
         self._keep(held)
         return held
 
@@ -261,10 +311,17 @@ def _standing(session: Session) -> Standing:
     return Standing(session.version, session.chain)
 
 
-def _perform(session: Session, commands: Sequence[Command]) -> tuple[Performed, list[Entry]]:
-    """Performs all or none; gives what to answer, and what the journal must keep."""
+def _perform(session: Session, commands: Sequence[Command], same: int) -> tuple[Performed, list[Entry]]:
+    """Performs all or none; gives what to answer, and what the journal must keep.
+
+    Of the commands, `same` are what the history has next: where all are, they are stepped over, and what is later stays.
+    """
     first = session.version + 1
-    outcomes = session.perform_all(commands)
+    if same == len(commands):
+        session.go_to(session.version + same)
+        outcomes = list(session.outcomes[first - 1 : session.version])
+    else:
+        outcomes = session.perform_all(commands)
     entries = [
         Entry(version, command_to_json(command), session.chain_at(version))
         for version, command in enumerate(commands, first)
@@ -272,20 +329,43 @@ def _perform(session: Session, commands: Sequence[Command]) -> tuple[Performed, 
     return Performed(session.version, session.chain, session.machine.time_ns, tuple(outcomes)), entries
 
 
+def _performed_already(session: Session, commands: Sequence[Command]) -> int:
+    """How many of the commands are those that the history has next."""
+    later = session.commands[session.version : session.version + len(commands)]
+    same = 0
+    while same < len(later) and later[same] == commands[same]:
+        same += 1
+    return same
+
+
+def _follow(session: Session, parts: Sequence[tuple[int, Sequence[Entry]]], recorded_by: str) -> None:
+    """Performs branch after branch, each from its base; the session ends where the last one begins. Raises ReplayDiffers."""
+    for base, entries in parts:
+        session.go_to(base)
+        for entry in entries:
+            try:
+                session.perform(command_from_json(entry.command))
+            except (CommandError, ValidationError):
+                raise ReplayDiffers(entry.version, recorded_by) from None
+            if session.chain != entry.chain:
+                raise ReplayDiffers(entry.version, recorded_by)
+    session.go_to(parts[-1][0])
+
+
 def _replay(recorded: Recorded) -> Session:
     """The session that the journal tells. Raises ReplayDiffers at the first result that is not the recorded one."""
     try:
         session = Session(config_from_json(recorded.config))
     except ValidationError:
-        raise ReplayDiffers(0, recorded) from None
+        raise ReplayDiffers(0, recorded.engine_version) from None
     for entry in recorded.entries:
         try:
             session.perform(command_from_json(entry.command))
         except (CommandError, ValidationError):
-            raise ReplayDiffers(entry.version, recorded) from None
+            raise ReplayDiffers(entry.version, recorded.engine_version) from None
         if session.chain != entry.chain:
-            raise ReplayDiffers(entry.version, recorded)
+            raise ReplayDiffers(entry.version, recorded.engine_version)
     session.go_to(recorded.standing.version)
     if session.chain != recorded.standing.chain:
-        raise ReplayDiffers(recorded.standing.version, recorded)
+        raise ReplayDiffers(recorded.standing.version, recorded.engine_version)
     return session

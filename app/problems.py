@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from app.machines import HistoryFull, ReplayDiffers, UnknownMachine, VersionConflict
+from app.machines import HistoryFull, ReplayDiffers, UnknownBranch, UnknownMachine, VersionConflict
 from app.store.journal import JournalConflict
 from engine.config import ConfigError
 from engine.outcome import CommandError
@@ -85,6 +85,7 @@ def install(app: FastAPI) -> None:
         CommandError: _on_command_error,
         ConfigError: _on_config_error,
         UnknownMachine: _on_unknown_machine,
+        UnknownBranch: _on_unknown_branch,
         VersionConflict: _on_conflict,
         JournalConflict: _on_conflict,
         HistoryFull: _on_history_full,
@@ -117,6 +118,11 @@ async def _on_config_error(request: Request, error: ConfigError) -> Response:
 async def _on_unknown_machine(request: Request, error: UnknownMachine) -> Response:
     field = FieldError(field="machine_id", detail=str(error))
     return _answer(ProblemError(404, "unknown-machine", "Unknown machine", str(error), [field]))
+
+
+async def _on_unknown_branch(request: Request, error: UnknownBranch) -> Response:
+    field = FieldError(field="number", detail=str(error))
+    return _answer(ProblemError(404, "unknown-branch", "Unknown branch", str(error), [field]))
 
 
 async def _on_conflict(request: Request, error: Exception) -> Response:

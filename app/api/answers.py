@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, WithJsonSchema, create_model
 from pydantic_core import to_jsonable_python
 
 import engine.outcome
-from app.command_json import command_document, outcome_json
+from app.command_json import command_document, command_from_json, outcome_json
+from app.store.branches import Branch
 from engine.config import MachineConfig
 from engine.events import event_name
 from engine.events.machine import CommandPerformed
@@ -83,6 +84,22 @@ class StandingAnswer(BaseModel):
     chain: str
 
 
+class BranchAnswer(BaseModel):
+    """A history that was left for another: `length` commands after version `base` of branch `parent`, 0 for the machine's own."""
+
+    number: int
+    parent: int
+    base: int
+    length: int
+    first: dict[str, Any] = Field(description="The command that it begins with.")
+
+
+class BranchesAnswer(BaseModel):
+    """The histories that can be returned to."""
+
+    branches: list[BranchAnswer]
+
+
 class HistoryAnswer(BaseModel):
     """Some of the machine's history, from version `first` on; `next` is where to go on, if there is more."""
 
@@ -137,6 +154,12 @@ def standing_answer(session: Session) -> StandingAnswer:
         time_ns=session.machine.time_ns,
         chain=session.chain,
     )
+
+
+def branches_answer(found: tuple[Branch, ...]) -> BranchesAnswer:
+    """The branches as the journal has them."""
+    told = [branch._asdict() | {"first": command_document(command_from_json(branch.first))} for branch in found]
+    return BranchesAnswer(branches=[BranchAnswer(**each) for each in told])
 
 
 def history_answer(session: Session, first: int, limit: int) -> HistoryAnswer:

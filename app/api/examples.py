@@ -62,6 +62,17 @@ STANDING: Final[dict[str, Any]] = {
     "time_ns": 0,
     "chain": "0d9f3b0f7be04fbb9bb3c0b6d9f5f1aa",
 }
+BRANCHES: Final[dict[str, Any]] = {
+    "branches": [
+        {
+            "number": 1,
+            "parent": 0,
+            "base": 3,
+            "length": 2,
+            "first": {"pid": 0, "op": "malloc", "size": 100, "as": "a"},
+        }
+    ]
+}
 HISTORY: Final[dict[str, Any]] = {
     "first": 0,
     "commands": [{"pid": 0, "op": "malloc", "size": 100, "as": "a"}],

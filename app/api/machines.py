@@ -9,10 +9,12 @@ from pydantic_core import to_json
 
 from app.api import API_PREFIX, examples
 from app.api.answers import (
+    BranchesAnswer,
     HistoryAnswer,
     MachineAnswer,
     PerformedAnswer,
     StandingAnswer,
+    branches_answer,
     history_answer,
     machine_answer,
     standing_answer,
@@ -85,8 +87,22 @@ async def read_commands(
     openapi_extra=takes(reference("StepBody"), examples.STEP_BODIES),
 )
 async def step(machine_id: str, version: Step, machines: Service) -> StandingAnswer:
-    """Steps back or forward. Nothing is lost until a command is performed at an earlier version."""
+    """Steps back or forward. A command that is performed at an earlier version begins another history; the old one is kept
+    as a branch."""
     await machines.go_to(machine_id, version)
+    return await machines.look(machine_id, standing_answer)
+
+
+@router.get("/{machine_id}/branches", responses={**answer(examples.BRANCHES), **problems(404, 409)})
+async def read_branches(machine_id: str, machines: Service) -> BranchesAnswer:
+    """The histories that the machine left when a command was performed at an earlier version. The oldest are forgotten in time."""
+    return branches_answer(await machines.branches(machine_id))
+
+
+@router.post("/{machine_id}/branches/{number}", responses={**answer(examples.STANDING), **problems(404, 409)})
+async def take_branch(machine_id: str, number: int, machines: Service) -> StandingAnswer:
+    """Returns to a history that was left, at the version where it begins; the present one becomes a branch in its place."""
+    await machines.take_branch(machine_id, number)
     return await machines.look(machine_id, standing_answer)
 
 

@@ -13,7 +13,8 @@ from sqlalchemy import create_engine, delete, event, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import StaticPool
 
-from app.store import schema
+from app.store import branches, schema
+from app.store.entries import Entry, Standing
 from app.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -41,21 +42,6 @@ class JournalFormat(RuntimeError):
 
 class JournalConflict(Exception):
     """The machine does not stand where the writer thought: somebody else was first. Nothing was written."""
-
-
-class Standing(NamedTuple):
-    """Where a machine stands: after `version` commands, with the digest `chain` over what they gave."""
-
-    version: int
-    chain: str
-
-
-class Entry(NamedTuple):
-    """One command as kept: JSON, and the digest over all outcomes up to its own."""
-
-    version: int
-    command: str
-    chain: str
 
 
 class Recorded(NamedTuple):
@@ -111,30 +97,47 @@ class Journal:
         }
         return self.writer.submit(lambda connection: _do(connection, insert(schema.machines).values(row)))
 
-    def append(self, machine_id: str, before: Standing, entries: Sequence[Entry]) -> Future[None]:
-        """Adds commands after `before`, and drops what had been after it. Raises JournalConflict in the future."""
-        table = schema.commands
+    def append(
+        self, machine_id: str, before: Standing, entries: Sequence[Entry], fork: Standing | None = None
+    ) -> Future[None]:
+        """Adds commands, the machine standing at `before`. Raises JournalConflict in the future.
+
+        With `fork`, the commands after that version, where the machine's history parts, become a branch of their own.
+        """
         rows = [{"machine_id": machine_id, **entry._asdict()} for entry in entries]
 
         def job(connection: Connection) -> None:
             _move(connection, machine_id, before, Standing(entries[-1].version, entries[-1].chain))
-            later = (table.c.machine_id == machine_id) & (table.c.version > before.version)
-            connection.execute(delete(table).where(later))
+            if fork is not None:
+                _expect(connection, machine_id, fork)
+                branches.part(connection, machine_id, fork.version)
             try:
-                connection.execute(insert(table), rows)
+                connection.execute(insert(schema.commands), rows)
             except IntegrityError:
                 raise JournalConflict(machine_id) from None
 
         return self.writer.submit(job)
 
-    def stand(self, machine_id: str, before: Standing, after: Standing) -> Future[None]:
-        """Steps to another version of the kept history. Raises JournalConflict in the future."""
-        table = schema.commands
+    def take(self, machine_id: str, before: Standing, after: Standing, path: Sequence[int]) -> Future[None]:
+        """Makes branch `path[-1]` the machine's history, whose own becomes a branch, and stands it at `after`, where it begins.
+
+        `path` names the branches that lead to it, the first of which goes off from the machine's own history. Raises
+        JournalConflict in the future.
+        """
 
         def job(connection: Connection) -> None:
-            kept = select(table.c.chain).where(table.c.machine_id == machine_id, table.c.version == after.version)
-            if after.version and connection.scalar(kept) != after.chain:
-                raise JournalConflict(machine_id)
+            for number in path:
+                branches.take(connection, machine_id, number)
+            _expect(connection, machine_id, after)
+            _move(connection, machine_id, before, after)
+
+        return self.writer.submit(job)
+
+    def stand(self, machine_id: str, before: Standing, after: Standing) -> Future[None]:
+        """Steps to another version of the kept history. Raises JournalConflict in the future."""
+
+        def job(connection: Connection) -> None:
+            _expect(connection, machine_id, after)
             _move(connection, machine_id, before, after)
 
         return self.writer.submit(job)
@@ -161,6 +164,14 @@ class Journal:
             entries = [Entry(*entry) for entry in rows]
         return Recorded(row.config, row.engine_version, row.created, Standing(row.version, row.chain), entries)
 
+    def branches(self, machine_id: str) -> tuple[branches.Branch, ...]:
+        """The histories that a machine left, in the order of their numbers."""
+        return self.look(lambda connection: branches.read(connection, machine_id))
+
+    def branch(self, machine_id: str, number: int) -> list[Entry]:
+        """A branch's own commands; none where there is no such branch."""
+        return self.look(lambda connection: branches.commands(connection, machine_id, number))
+
     def look(self, question: Callable[[Connection], T]) -> T:
         """What `question` finds, as of one moment."""
         with self._reading.begin() as connection:
@@ -177,6 +188,14 @@ def _move(connection: Connection, machine_id: str, before: Standing, after: Stan
     here = (table.c.id == machine_id) & (table.c.version == before.version) & (table.c.chain == before.chain)
     moved = connection.execute(update(table).where(here).values(version=after.version, chain=after.chain))
     if moved.rowcount != 1:
+        raise JournalConflict(machine_id)
+
+
+def _expect(connection: Connection, machine_id: str, standing: Standing) -> None:
+    """Raises JournalConflict unless the machine's own history has that standing."""
+    table = schema.commands
+    kept = select(table.c.chain).where(table.c.machine_id == machine_id, table.c.version == standing.version)
+    if standing.version and connection.scalar(kept) != standing.chain:
         raise JournalConflict(machine_id)
 
 
@@ -216,7 +235,7 @@ def _on_connect(engine: Engine, pragma: str, *, begin: str) -> None:
 def _make_tables(engine: Engine) -> None:
     with engine.begin() as connection:
         found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        if found not in (0, schema.SCHEMA_VERSION):
+        if found not in (0, *schema.EXTENDED, schema.SCHEMA_VERSION):
             raise JournalFormat(f"the journal has format {found}; this Pagewalk writes {schema.SCHEMA_VERSION}")
         schema.metadata.create_all(connection)
         connection.exec_driver_sql(f"PRAGMA user_version={schema.SCHEMA_VERSION}")

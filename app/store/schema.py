@@ -6,8 +6,10 @@ from typing import Final
 
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Kept in the file's user_version; a file of another version is refused, never guessed at."""
+EXTENDED: Final = (1,)
+"""Older versions, whose tables are ours: they only lack some, which are made when the file is opened."""
 
 metadata: Final = MetaData()
 
@@ -34,6 +36,29 @@ commands: Final = Table(
     sqlite_with_rowid=False,
 )
 """`version` counts from 1. The key refuses a second writer of the same version; `chain` digests all outcomes so far."""
+
+branches: Final = Table(
+    "branches",
+    metadata,
+    Column("machine_id", String(32), ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("parent", Integer, nullable=False),
+    Column("base", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Histories that were left for others: each goes on after version `base` of branch `parent`, 0 for the machine's own."""
+
+branch_commands: Final = Table(
+    "branch_commands",
+    metadata,
+    Column("machine_id", String(32), ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("command", Text, nullable=False),
+    Column("chain", String(64), nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The branches' own commands, as in `commands`: from version `base` + 1 on."""
 
 programs: Final = Table(
     "programs",

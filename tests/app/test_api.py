@@ -246,14 +246,30 @@ def test_stepping_back_and_forward_shows_the_same_machines(client: TestClient) -
         assert state(client, machine_id) == seen[version] | {"commands": 3}
 
 
-def test_performing_at_an_earlier_version_drops_the_later_ones(client: TestClient) -> None:
+def test_performing_at_an_earlier_version_begins_another_history_and_keeps_the_old_one(client: TestClient) -> None:
     machine_id = made(client)
     perform(client, machine_id, MALLOC, MALLOC, MALLOC)
+    last = state(client, machine_id)
     client.post(f"{API}/machines/{machine_id}/version", json={"version": 1})
     assert perform(client, machine_id, {"op": "trim"})["version"] == 2
     history = client.get(f"{API}/machines/{machine_id}/commands").json()
     assert [command["op"] for command in history["commands"]] == ["malloc", "trim"]
     faults(client.post(f"{API}/machines/{machine_id}/version", json={"version": 3}), 422)
+    [branch] = client.get(f"{API}/machines/{machine_id}/branches").json()["branches"]
+    assert (branch["number"], branch["parent"], branch["base"], branch["length"]) == (1, 0, 1, 2)
+    assert branch["first"]["op"] == "malloc"
+    answer = client.post(f"{API}/machines/{machine_id}/branches/1")
+    assert (answer.json()["version"], answer.json()["commands"]) == (1, 3)
+    client.post(f"{API}/machines/{machine_id}/version", json={"version": 3})
+    assert state(client, machine_id) == last
+
+
+def test_a_branch_that_is_not_there_is_not_found(client: TestClient) -> None:
+    machine_id = made(client)
+    assert [error["field"] for error in faults(client.post(f"{API}/machines/{machine_id}/branches/1"), 404)] == [
+        "number"
+    ]
+    faults(client.get(f"{API}/machines/nobody/branches"), 404)
 
 
 def test_a_version_that_never_was_names_the_field(client: TestClient) -> None:

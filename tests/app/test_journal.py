@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.store.journal import (
-    FILE_NAME,
-    Entry,
-    Journal,
-    JournalConflict,
-    JournalFormat,
-    JournalInUse,
-    Recorded,
-    Standing,
-)
+from app.store.branches import BRANCHES_MAXIMUM, OWN, Branch, path
+from app.store.entries import Entry, Standing
+from app.store.journal import FILE_NAME, Journal, JournalConflict, JournalFormat, JournalInUse, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +41,10 @@ def entries(first: int, last: int, branch: str = "c") -> list[Entry]:
     ]
 
 
-def append(journal: Journal, before: Standing, added: list[Entry], machine_id: str = "m") -> None:
-    journal.append(machine_id, before, added).result(SECONDS)
+def append(
+    journal: Journal, before: Standing, added: list[Entry], machine_id: str = "m", fork: Standing | None = None
+) -> None:
+    journal.append(machine_id, before, added, fork).result(SECONDS)
 
 
 def recorded(journal: Journal, machine_id: str = "m") -> Recorded:
@@ -108,12 +103,102 @@ def test_stepping_back_keeps_the_later_commands(journal: Journal) -> None:
     assert recorded(journal)[3:] == (Standing(1, "c1"), entries(1, 3))
 
 
-def test_performing_at_an_earlier_version_drops_the_later_commands(journal: Journal) -> None:
+def step(journal: Journal, before: Standing, after: Standing) -> None:
+    journal.stand("m", before, after).result(SECONDS)
+
+
+def test_what_came_after_is_a_branch_once_the_history_parts(journal: Journal) -> None:
     create(journal)
     append(journal, BOOTED, entries(1, 3))
-    journal.stand("m", Standing(3, "c3"), Standing(1, "c1")).result(SECONDS)
-    append(journal, Standing(1, "c1"), entries(2, 2, branch="d"))
+    step(journal, Standing(3, "c3"), Standing(1, "c1"))
+    append(journal, Standing(1, "c1"), entries(2, 2, branch="d"), fork=Standing(1, "c1"))
     assert recorded(journal)[3:] == (Standing(2, "d2"), [*entries(1, 1), *entries(2, 2, branch="d")])
+    assert journal.branches("m") == (Branch(1, OWN, 1, 2, '{"op":"trim","pad":2}'),)
+    assert journal.branch("m", 1) == entries(2, 3)
+
+
+def test_a_history_that_parts_where_nobody_said_is_refused(journal: Journal) -> None:
+    create(journal)
+    append(journal, BOOTED, entries(1, 3))
+    step(journal, Standing(3, "c3"), Standing(1, "c1"))
+    before = recorded(journal)
+    for fork in (None, Standing(1, "d1"), Standing(2, "d2")):
+        with pytest.raises(JournalConflict):
+            append(journal, Standing(1, "c1"), entries(2, 2, branch="d"), fork=fork)
+    assert recorded(journal) == before
+    assert journal.branches("m") == ()
+
+
+def test_a_branch_that_is_taken_changes_places_with_the_history(journal: Journal) -> None:
+    create(journal)
+    append(journal, BOOTED, entries(1, 3))
+    step(journal, Standing(3, "c3"), Standing(1, "c1"))
+    append(journal, Standing(1, "c1"), entries(2, 2, branch="d"), fork=Standing(1, "c1"))
+    journal.take("m", Standing(2, "d2"), Standing(1, "c1"), [1]).result(SECONDS)
+    assert recorded(journal)[3:] == (Standing(1, "c1"), entries(1, 3))
+    assert journal.branches("m") == (Branch(1, OWN, 1, 1, '{"op":"trim","pad":2}'),)
+    assert journal.branch("m", 1) == entries(2, 2, branch="d")
+
+
+def test_a_branch_of_a_branch_stays_with_the_commands_it_went_off_from(journal: Journal) -> None:
+    create(journal)
+    append(journal, BOOTED, entries(1, 4))
+    step(journal, Standing(4, "c4"), Standing(3, "c3"))
+    append(journal, Standing(3, "c3"), entries(4, 4, branch="d"), fork=Standing(3, "c3"))
+    step(journal, Standing(4, "d4"), Standing(1, "c1"))
+    append(journal, Standing(1, "c1"), entries(2, 2, branch="e"), fork=Standing(1, "c1"))
+    # The first branch, c4, goes off from c3, which is in the second.
+    assert [branch[:4] for branch in journal.branches("m")] == [(1, 2, 3, 1), (2, OWN, 1, 3)]
+    way = [branch.number for branch in path(journal.branches("m"), 1)]
+    assert way == [2, 1]
+    journal.take("m", Standing(2, "e2"), Standing(3, "c3"), way).result(SECONDS)
+    assert recorded(journal).entries == entries(1, 4)
+    assert [branch[:4] for branch in journal.branches("m")] == [(1, OWN, 3, 1), (2, OWN, 1, 1)]
+    assert journal.branch("m", 1) == entries(4, 4, branch="d")
+    assert journal.branch("m", 2) == entries(2, 2, branch="e")
+
+
+def test_a_branch_that_goes_on_from_the_end_is_used_up_when_it_is_taken(journal: Journal) -> None:
+    create(journal)
+    append(journal, BOOTED, entries(1, 2))
+    step(journal, Standing(2, "c2"), Standing(1, "c1"))
+    append(journal, Standing(1, "c1"), entries(2, 2, branch="d"), fork=Standing(1, "c1"))
+    journal.take("m", Standing(2, "d2"), Standing(1, "c1"), [1]).result(SECONDS)
+
+    def forget_the_last(connection: Connection) -> None:
+        connection.exec_driver_sql("DELETE FROM commands WHERE version = 2")
+
+    journal.writer.submit(forget_the_last).result(SECONDS)
+    journal.take("m", Standing(1, "c1"), Standing(1, "c1"), [1]).result(SECONDS)
+    assert recorded(journal).entries == [*entries(1, 1), *entries(2, 2, branch="d")]
+    assert journal.branches("m") == ()
+
+
+def test_of_too_many_branches_the_oldest_that_nobody_needs_is_forgotten(journal: Journal) -> None:
+    create(journal)
+    append(journal, BOOTED, entries(1, 2))
+    at = Standing(2, "c2")
+    for number in range(BRANCHES_MAXIMUM + 2):
+        step(journal, at, Standing(1, "c1"))
+        append(journal, Standing(1, "c1"), entries(2, 2, branch=f"b{number}."), fork=Standing(1, "c1"))
+        at = Standing(2, f"b{number}.2")
+    assert [branch.number for branch in journal.branches("m")] == list(range(3, BRANCHES_MAXIMUM + 3))
+    assert journal.branch("m", 2) == []
+
+
+def test_a_journal_of_the_format_before_branches_is_extended(tmp_path: Path) -> None:
+    old = Journal(tmp_path)
+    create(old)
+    append(old, BOOTED, entries(1, 2))
+    old.close()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+        other.executescript("DROP TABLE branches; DROP TABLE branch_commands; PRAGMA user_version=1")
+    journal = Journal(tmp_path)
+    try:
+        assert recorded(journal).entries == entries(1, 2)
+        assert journal.branches("m") == ()
+    finally:
+        journal.close()
 
 
 def test_stepping_to_a_version_of_another_history_is_refused(journal: Journal) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.machines import HistoryFull, Machines, ReplayDiffers, UnknownMachine, VersionConflict
-from app.store.journal import Entry, Journal, JournalConflict, Standing
+from app.machines import HistoryFull, Machines, ReplayDiffers, UnknownBranch, UnknownMachine, VersionConflict
+from app.store.entries import Entry, Standing
+from app.store.journal import Journal, JournalConflict
 from engine.commands import Exit, Fork, Free, Malloc, Trim, Wait
 from engine.config import MachineConfig
 from engine.outcome import CommandError
@@ -18,6 +19,8 @@ from engine.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from engine.commands import Command
 
@@ -138,6 +141,86 @@ async def test_a_refused_command_leaves_the_machine_its_later_versions_and_its_j
     assert await digest(Machines(journal), held.id) == before
 
 
+async def test_a_history_that_was_left_can_be_returned_to_even_after_a_restart(journal: Journal) -> None:
+    machines = Machines(journal)
+    held = await machines.create(SMALL)
+    await machines.perform(held.id, mallocs(100, 200, 300))
+    was = await digest(machines, held.id)
+    await machines.go_to(held.id, 1)
+    await machines.perform(held.id, mallocs(400))
+    here = await digest(machines, held.id)
+    later = Machines(journal)
+    [branch] = await later.branches(held.id)
+    assert (branch.base, branch.length) == (1, 2)
+    await later.take_branch(held.id, branch.number)
+    session = (await later.get(held.id)).session
+    assert (session.version, len(session.commands)) == (1, 3)
+    await later.go_to(held.id, 3)
+    assert await digest(later, held.id) == was
+    [other] = await later.branches(held.id)
+    await later.take_branch(held.id, other.number)
+    await later.go_to(held.id, 2)
+    assert await digest(later, held.id) == here == await digest(Machines(journal), held.id)
+
+
+async def test_commands_that_the_history_has_next_are_stepped_over_and_what_is_later_stays(journal: Journal) -> None:
+    machines = Machines(journal)
+    held = await machines.create(SMALL)
+    first = await machines.advance(held.id, mallocs(100, 200, 300))
+    await machines.go_to(held.id, 0)
+    again = await machines.advance(held.id, mallocs(100, 200))
+    assert (again.version, again.outcomes) == (2, first.outcomes[:2])
+    assert len(held.session.commands) == 3
+    assert await machines.branches(held.id) == ()
+    assert (await Machines(journal).get(held.id)).session.version == 2
+
+
+async def test_the_history_parts_at_the_first_command_that_is_another(journal: Journal) -> None:
+    machines = Machines(journal)
+    held = await machines.create(SMALL)
+    await machines.perform(held.id, mallocs(100, 200, 300))
+    await machines.go_to(held.id, 0)
+    await machines.perform(held.id, mallocs(100, 200, 400, 500))
+    [branch] = await machines.branches(held.id)
+    assert (branch.base, branch.length) == (2, 1)
+    assert (await Machines(journal).get(held.id)).session.commands == mallocs(100, 200, 400, 500)
+
+
+async def test_commands_beyond_the_whole_of_the_history_leave_nothing(journal: Journal) -> None:
+    machines = Machines(journal)
+    held = await machines.create(SMALL)
+    await machines.perform(held.id, mallocs(100, 200))
+    await machines.go_to(held.id, 0)
+    await machines.perform(held.id, mallocs(100, 200, 300))
+    assert await machines.branches(held.id) == ()
+    assert (await Machines(journal).get(held.id)).session.commands == mallocs(100, 200, 300)
+
+
+async def test_a_branch_that_is_not_there_is_refused(journal: Journal) -> None:
+    machines = Machines(journal)
+    held = await machines.create(SMALL)
+    with pytest.raises(UnknownBranch, match="there is no branch 7"):
+        await machines.take_branch(held.id, 7)
+    assert (await machines.get(held.id)) is held
+
+
+async def test_a_branch_that_another_engine_recorded_is_not_taken(journal: Journal) -> None:
+    machines = Machines(journal)
+    held = await machines.create(SMALL)
+    await machines.perform(held.id, mallocs(100, 200))
+    await machines.go_to(held.id, 1)
+    await machines.perform(held.id, mallocs(300))
+
+    def other_results(connection: Connection) -> None:
+        connection.exec_driver_sql("UPDATE branch_commands SET chain = 'other'")
+
+    await asyncio.wrap_future(journal.writer.submit(other_results))
+    before = await digest(machines, held.id)
+    with pytest.raises(ReplayDiffers, match="command 2 gives another result"):
+        await machines.take_branch(held.id, 1)
+    assert await digest(machines, held.id) == before
+
+
 @pytest.mark.parametrize("refused", [Wait(pid=1, child=1), Fork(pid=1, child=1), Free(pid=1, ptr="nowhere")])
 async def test_a_refused_command_of_another_process_leaves_no_trace(journal: Journal, refused: Command) -> None:
     machines = Machines(journal)
@@ -189,7 +272,7 @@ async def test_what_the_journal_could_not_keep_did_not_happen(
     await machines.perform(held.id, mallocs(100))
     before = await digest(machines, held.id)
 
-    def full(_id: str, _before: Standing, _entries: Sequence[Entry]) -> Future[None]:
+    def full(_id: str, _before: Standing, _entries: Sequence[Entry], _fork: Standing | None) -> Future[None]:
         future: Future[None] = Future()
         future.set_exception(OSError("No space left on device"))
         return future
@@ -209,7 +292,7 @@ async def test_who_goes_away_in_the_middle_leaves_the_machine_and_its_journal_ag
     held = await machines.create(SMALL)
     asked = asyncio.Event()
 
-    def never(_id: str, _before: Standing, _entries: Sequence[Entry]) -> Future[None]:
+    def never(_id: str, _before: Standing, _entries: Sequence[Entry], _fork: Standing | None) -> Future[None]:
         asked.set()
         return Future()
 
