@@ -27,7 +27,7 @@ _CACHED_PATH: Final = "/mnt/before"
 
 def resemble(kernel: Kernel, vmstat: Mapping[str, int], image: ProgramImage) -> None:
     """Takes frames and fills the page cache, so that once the program has touched its image, `vmstat` is about what it finds."""
-    on_disk = vmstat["nr_inactive_file"] + vmstat["nr_active_file"]
+    on_disk = _on_disk(vmstat, image)
     in_ramfs = vmstat["nr_file_pages"] - vmstat["nr_swapcached"] - on_disk - _file_pages(image)
     listed = sum(vmstat[name] for name in _LISTS)
     user = max(listed, vmstat["nr_anon_pages"] + vmstat["nr_file_pages"] - vmstat["nr_swapcached"])
@@ -38,6 +38,13 @@ def resemble(kernel: Kernel, vmstat: Mapping[str, int], image: ProgramImage) -> 
     _activate(kernel, (used + unused)[: vmstat["nr_active_anon"]])
     cached = _fill_cache(kernel, _CACHED_PATH, FileSystem.EXT4, on_disk)
     _activate(kernel, cached[: vmstat["nr_active_file"]])
+
+
+def _on_disk(vmstat: Mapping[str, int], image: ProgramImage) -> int:
+    """Cached pages of files on the disk; not the anonymous pages that MADV_FREE gave up, which the file lists hold, too."""
+    listed = vmstat["nr_inactive_file"] + vmstat["nr_active_file"]
+    of_the_program = min(vmstat["nr_mapped"], _file_pages(image))
+    return max(0, min(listed, vmstat["nr_file_pages"] - vmstat["nr_swapcached"] - of_the_program))
 
 
 def _activate(kernel: Kernel, pages: list[Page]) -> None:
