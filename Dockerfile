@@ -11,6 +11,9 @@ RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e .
     && /opt/venv/bin/python -m compileall -q app engine
 
 FROM python:3.13-slim
+# What a snapshot as PNG is lettered with.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-dejavu-core fonts-wqy-microhei \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /data pagewalk && install -d -o pagewalk /data
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /srv/pagewalk /srv/pagewalk
