@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from app.pages import formats
 from app.pages.marks import Chosen
 from app.pages.physical_band import NEIGHBOURS
+from app.words import refusal
 from engine import views
 from engine.commands import KERNEL_COMMANDS
 from engine.outcome import CommandError
@@ -44,7 +45,7 @@ def choose(session: Session, machine_id: str, wanted: Wanted, pid: int, per_cell
         elif words:
             found = _named(machine, words, pid)
     except CommandError as wrong:
-        error = str(wrong)
+        error = refusal(wrong)
     at = found if isinstance(found, AtView) else views.at_address(machine, _subject(session, pid), pid)
     elsewhere = found if isinstance(found, ElsewhereView) else None
     if elsewhere is not None:

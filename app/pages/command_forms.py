@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages.command_words import next_slot
+from app.words import refusal, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,6 @@ class FormSpec:
     """One command's form."""
 
     op: str
-    hint: str
     fields: tuple[FieldSpec, ...]
 
 
@@ -39,22 +39,21 @@ _PTR: Final = FieldSpec("ptr", "", "place")
 
 GROUPS: Final = (
     (
-        "Allocate",
+        "allocate",
         (
-            FormSpec("malloc", "a block of so many bytes", (_SIZE, _INTO)),
-            FormSpec("free", "gives a block back", (FieldSpec("ptr", "", "place"),)),
-            FormSpec("calloc", "count times size bytes of zeros", (FieldSpec("count", "4"), _SIZE, _INTO)),
-            FormSpec("realloc", "another size for a block", (FieldSpec("as", "", "place"), _SIZE)),
+            FormSpec("malloc", (_SIZE, _INTO)),
+            FormSpec("free", (FieldSpec("ptr", "", "place"),)),
+            FormSpec("calloc", (FieldSpec("count", "4"), _SIZE, _INTO)),
+            FormSpec("realloc", (FieldSpec("as", "", "place"), _SIZE)),
         ),
     ),
     (
-        "Load and store",
+        "access",
         (
-            FormSpec("write", "stores one byte", (_PTR, FieldSpec("value", "65"))),
-            FormSpec("read", "loads one byte", (_PTR,)),
+            FormSpec("write", (_PTR, FieldSpec("value", "65"))),
+            FormSpec("read", (_PTR,)),
             FormSpec(
                 "touch",
-                "one byte of each page",
                 (
                     _PTR,
                     FieldSpec("length", "4096"),
@@ -64,21 +63,20 @@ GROUPS: Final = (
         ),
     ),
     (
-        "Ask the kernel",
+        "kernel",
         (
             FormSpec(
                 "mmap",
-                "a new region",
                 (
                     FieldSpec("length", "65536"),
                     FieldSpec("prot", "rw", "choice", ("rw", "r", "rx", "none")),
                     _INTO,
                 ),
             ),
-            FormSpec("munmap", "takes a region away", (_PTR, FieldSpec("length", "65536"))),
-            FormSpec("sbrk", "moves the heap's end", (FieldSpec("delta", "4096"),)),
-            FormSpec("fork", "a copy of the process", (FieldSpec("child", "1"),)),
-            FormSpec("paging", "switches CR0.PG", (FieldSpec("on", "off", "choice", ("off", "on")),)),
+            FormSpec("munmap", (_PTR, FieldSpec("length", "65536"))),
+            FormSpec("sbrk", (FieldSpec("delta", "4096"),)),
+            FormSpec("fork", (FieldSpec("child", "1"),)),
+            FormSpec("paging", (FieldSpec("on", "off", "choice", ("off", "on")),)),
         ),
     ),
 )
@@ -136,11 +134,11 @@ def form_groups(
     }
     return tuple(
         FormGroup(
-            title,
+            word("forms.groups", group),
             tuple(_form(spec, first, refused) for spec in specs),
-            open=title != GROUPS[-1][0] or (refused is not None and any(spec.op == refused.op for spec in specs)),
+            open=group != GROUPS[-1][0] or (refused is not None and any(spec.op == refused.op for spec in specs)),
         )
-        for title, specs in GROUPS
+        for group, specs in GROUPS
     )
 
 
@@ -151,15 +149,15 @@ def words_box(refused: Refused | None) -> FieldBox:
         FieldSpec(WORDS, "", "words"),
         "f-words",
         refused.values.get(WORDS, "") if mine and refused is not None else "",
-        str(refused.error) if mine and refused is not None else "",
+        refusal(refused.error) if mine and refused is not None else "",
     )
 
 
 def _form(spec: FormSpec, first: Mapping[str, str], refused: Refused | None) -> FormBox:
     mine = refused if refused is not None and refused.op == spec.op else None
     boxes = tuple(_field(spec.op, field, first, mine) for field in spec.fields)
-    error = "" if mine is None or any(box.error for box in boxes) else f"{mine.error.field}: {mine.error}"
-    return FormBox(spec.op, spec.hint, boxes, error)
+    error = "" if mine is None or any(box.error for box in boxes) else f"{mine.error.field}: {refusal(mine.error)}"
+    return FormBox(spec.op, word("forms.hints", spec.op), boxes, error)
 
 
 def _field(op: str, spec: FieldSpec, first: Mapping[str, str], refused: Refused | None) -> FieldBox:
@@ -167,5 +165,5 @@ def _field(op: str, spec: FieldSpec, first: Mapping[str, str], refused: Refused 
     error = ""
     if refused is not None:
         value = refused.values.get(spec.name, value)
-        error = str(refused.error) if refused.error.field == spec.name else ""
+        error = refusal(refused.error) if refused.error.field == spec.name else ""
     return FieldBox(spec, f"f-{op}-{spec.name}", value, error)

@@ -13,6 +13,7 @@ from app.machines import Machines, ReplayDiffers, UnknownMachine
 from app.pages.compare_page import ComparePage, compare_page
 from app.pages.contexts import MissingPage
 from app.pages.playground import templates
+from app.words import refusal
 from engine.config import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ async def compare(request: Request, machine_id: str, name: str = "swappiness", v
             machine_id, lambda session: Side(session.config, tuple(session.commands[: session.version]))
         )
     except (UnknownMachine, ReplayDiffers) as gone:
-        return _render(request, "missing.html", MissingPage(str(gone)), NOT_FOUND)
+        return _render(request, "missing.html", MissingPage(refusal(gone)), NOT_FOUND)
     try:
         page = await anyio.to_thread.run_sync(compare_page, machine_id, side, name, value, limiter=THREADS)
     except (CompareError, ConfigError) as error:

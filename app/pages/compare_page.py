@@ -8,51 +8,28 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from app.compare import CompareError, Kind, compare, with_sysctls
 from app.pages.command_words import words_of_command
 from app.pages.formats import count, duration
+from app.words import t
 
 if TYPE_CHECKING:
     from app.compare import Comparison, Difference, Side
 
 
 class Knob(NamedTuple):
-    """A setting that can be changed: what it can be, and what it does in a few words."""
+    """A setting that can be changed, and what it can be. The catalogue says what it does."""
 
     name: str
     least: int
     most: int
-    words: str
 
 
 KNOBS: Final = (
-    Knob("swappiness", 0, 200, "how gladly anonymous pages are swapped, beside dropping file pages"),
-    Knob("min_free_kbytes", 128, 16384, "the reserve below which allocations wait: the min watermark"),
-    Knob("page-cluster", 0, 8, "2 to the power of it pages are read from swap at once"),
-    Knob("watermark_scale_factor", 1, 3000, "how far low and high lie above min, in ten-thousandths of memory"),
-    Knob("vfs_cache_pressure", 0, 1000, "how gladly the kernel's own caches shrink"),
-    Knob("dirty_ratio", 0, 100, "per cent of memory that may be dirty before writers wait"),
+    Knob("swappiness", 0, 200),
+    Knob("min_free_kbytes", 128, 16384),
+    Knob("page-cluster", 0, 8),
+    Knob("watermark_scale_factor", 1, 3000),
+    Knob("vfs_cache_pressure", 0, 1000),
+    Knob("dirty_ratio", 0, 100),
 )
-_FIGURE_WORDS: Final = {
-    "pgfault": "page faults",
-    "pgmajfault": "of these major: waited for the disk",
-    "pswpin": "pages read from swap",
-    "pswpout": "pages written to swap",
-    "pgpgin": "KB read from disks",
-    "pgpgout": "KB written to disks",
-    "pgscan_anon": "anonymous pages looked at by reclaim",
-    "pgscan_file": "file pages looked at by reclaim",
-    "pgsteal_anon": "anonymous pages reclaimed",
-    "pgsteal_file": "file pages reclaimed",
-    "pgsteal_kswapd": "pages reclaimed by kswapd",
-    "pgsteal_direct": "pages reclaimed by who allocated",
-    "pageoutrun": "times kswapd balanced the node",
-    "workingset_refault_anon": "anonymous pages that came back",
-    "workingset_refault_file": "file pages that came back",
-    "oom_kill": "processes killed",
-    "nr_free_pages": "free pages at the end",
-    "nr_inactive_anon": "inactive anonymous pages at the end",
-    "nr_active_anon": "active anonymous pages at the end",
-    "nr_inactive_file": "inactive file pages at the end",
-    "nr_active_file": "active file pages at the end",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +37,6 @@ class FigureRow:
     """One counter, in both runs."""
 
     name: str
-    words: str
     left: str
     right: str
     change: str
@@ -124,7 +100,7 @@ def compare_page(machine_id: str, side: Side, name: str, value: str) -> CompareP
         name=name,
         value=value,
         commands=_commands(side),
-        left_title="as it was" if had is None else f"{name} = {had}",
+        left_title=t("compare.as_it_was") if had is None else f"{name} = {had}",
         right_title=f"{name} = {value}",
         first=_first(found),
         outcome=next((_row(each) for each in found.differences if each.kind is Kind.OUTCOME), None),
@@ -132,7 +108,6 @@ def compare_page(machine_id: str, side: Side, name: str, value: str) -> CompareP
         figures=tuple(
             FigureRow(
                 each.name,
-                _FIGURE_WORDS.get(each.name, ""),
                 count(each.left),
                 count(each.right),
                 f"{each.right - each.left:+,}" if each.left != each.right else "",
@@ -148,28 +123,24 @@ def compare_page(machine_id: str, side: Side, name: str, value: str) -> CompareP
 
 
 def _commands(side: Side) -> str:
-    number = len(side.commands)
-    return f"{count(number)} command" + ("" if number == 1 else "s")
+    return t("compare.commands", commands=len(side.commands))
 
 
 def _first(found: Comparison) -> str:
     """The first difference as a sentence."""
     first = found.first
     if first is None:
-        return "Nothing differs: every command gave the same, in the same time."
-    command = "" if first.left_command is None else f", {words_of_command(first.left_command)},"
+        return t("compare.same")
+    number = first.index + 1
     if first.kind is Kind.COMMAND:
-        return f"The first difference is command {first.index + 1} itself."
-    assert first.left is not None and first.right is not None
+        return t("compare.first_command", number=number)
+    assert first.left is not None and first.right is not None and first.left_command is not None
+    command = words_of_command(first.left_command)
     if first.kind is Kind.OUTCOME:
-        return (
-            f"The first difference is what command {first.index + 1}{command} gave:"
-            f" {first.left.words}; and {first.right.words}."
-        )
-    return (
-        f"The first difference is the time of command {first.index + 1}{command} which gave the same:"
-        f" {duration(first.left.ns)}, and {duration(first.right.ns)}."
-    )
+        left, right = first.left.words, first.right.words
+        return t("compare.first_outcome", number=number, command=command, left=left, right=right)
+    left, right = duration(first.left.ns), duration(first.right.ns)
+    return t("compare.first_time", number=number, command=command, left=left, right=right)
 
 
 def _row(each: Difference) -> DifferenceRow:

@@ -29,6 +29,7 @@ from app.rep_traces import HEADER, parse_rep
 from app.scenarios import scenarios
 from app.session_text import machine_of_words
 from app.store.texts import Draft
+from app.words import refusal, t
 from engine.config import ConfigError
 from engine.outcome import CommandError
 
@@ -57,7 +58,7 @@ async def program(request: Request, machine_id: str, pid: int = 0, term: str = "
         draft, note = _read(text, kept)
         noted = await _perform(request, machine_id, asked, draft, kept)
     except UnknownMachine as unknown:
-        return missing(request, str(unknown), hx_type)
+        return missing(request, refusal(unknown), hx_type)
     noted = replace(noted, note=noted.note or note)
     if noted.mistakes or noted.note:
         brought = OnTheDesk(await texts_of_request(request).draft(machine_id), noted)
@@ -101,13 +102,13 @@ def _read(text: str, kept: Draft | None) -> tuple[Draft, str]:
     try:
         if looks_like_a_log(lines):
             found = import_log(text)
-            note = f"Read as a log: {len(found.commands)} calls; {found.left_out} other lines are left out."
+            note = t("desk.read_as_log", calls=len(found.commands), left_out=found.left_out)
             return Draft(program_of(found.commands).rstrip(), base), note
         if _looks_like_a_trace(lines):
             commands = [operation.line.command for operation in parse_rep(text).operations]
-            return Draft(program_of(commands).rstrip(), base), "Read as a trace of the malloc lab (.rep)."
+            return Draft(program_of(commands).rstrip(), base), t("desk.read_as_trace")
     except (LogError, ProgramError) as error:
-        return Draft(text, base), str(error)
+        return Draft(text, base), refusal(error)
     return Draft(text, base), ""
 
 
@@ -165,7 +166,7 @@ async def _next(request: Request, machine_id: str, draft: Draft, program: Progra
 
     number, ahead = await machines.look(machine_id, where)
     if number is None:
-        return Noted(note="Every line is done. Run it from the start again, or go on with commands of your own.")
+        return Noted(note=t("desk.all_done"))
     try:
         if ahead:
             version = await machines.look(machine_id, lambda session: session.version)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from app.words import t
 from engine.policies import PolicyName
 
 if TYPE_CHECKING:
@@ -17,19 +18,25 @@ if TYPE_CHECKING:
 
 def frame_table(each: LabRun, name: str) -> Markup:
     """The steps of a run. Built as text: some two thousand cells would cost a template many times as much."""
-    steps = each.steps
+    steps, hit, miss = each.steps, escape(t("lab.hit")), escape(t("lab.miss"))
     rows = [
-        _row("reference", (f"<th scope=col>{page_words(step.page)}</th>" for step in steps), "refs"),
+        _row(t("lab.row_reference"), (f"<th scope=col>{page_words(step.page)}</th>" for step in steps), "refs"),
         *(
-            _row(f"frame {frame}", (_cell(step, frame, each.run.policy) for step in steps))
+            _row(t("lab.row_frame", frame=frame), (_cell(step, frame, each.run.policy) for step in steps))
             for frame in range(each.run.frames)
         ),
-        _row("", ("<td class=hit>hit</td>" if step.hit else "<td class=miss>miss</td>" for step in steps), "verdict"),
         _row(
-            "evicted", (f"<td>{'' if step.victim is None else page_words(step.victim)}</td>" for step in steps), "out"
+            "",
+            (f"<td class=hit>{hit}</td>" if step.hit else f"<td class=miss>{miss}</td>" for step in steps),
+            "verdict",
+        ),
+        _row(
+            t("lab.row_evicted"),
+            (f"<td>{'' if step.victim is None else page_words(step.victim)}</td>" for step in steps),
+            "out",
         ),
     ]
-    caption = f"{escape(name)}: the frames after each reference"
+    caption = escape(t("lab.caption", policy=name))
     return Markup(  # noqa: S704 - numbers and our own names; the caption is escaped
         f'<table class="frametable"><caption class="hidden">{caption}</caption>{"".join(rows)}</table>'
     )
@@ -41,7 +48,7 @@ def page_words(page: int) -> str:
 
 
 def _row(heading: str, cells: Iterable[str], kind: str = "") -> str:
-    first = f"<th scope=row>{heading}</th>" if heading else "<td></td>"
+    first = f"<th scope=row>{escape(heading)}</th>" if heading else "<td></td>"
     return f'<tr class="{kind}">{first}{"".join(cells)}</tr>'
 
 

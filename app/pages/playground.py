@@ -20,7 +20,7 @@ from app.pages.contexts import MissingPage, machine_page, start_page
 from app.pages.desk_panel import OnTheDesk
 from app.scenarios import scenarios
 from app.store.texts import Draft, Texts
-from app.words import html, language, t, word
+from app.words import html, language, refusal, t, word
 from app.words.negotiation import language_links
 from engine.config import PRESETS
 from engine.outcome import CommandError
@@ -48,7 +48,7 @@ templates = Jinja2Blocks(
     ),
     context_processors=[lambda request: {"language": language(), "languages": language_links(request)}],
 )
-templates.env.globals.update(t=t, html=html, word=word)
+templates.env.globals.update(t=t, html=html, word=word, refusal=refusal)
 
 HxType = Annotated[str | None, Header(alias="HX-Request-Type")]
 """htmx says "partial" when it will swap just a part of the page."""
@@ -102,7 +102,7 @@ async def create(
     story = scenarios().get(scenario)
     config = PRESETS.get(preset) if story is None else story.config
     if config is None:
-        error = f"preset is {preset!r}; it can be {', '.join(PRESETS)}"
+        error = refusal(f"preset is {preset!r}; it can be {', '.join(PRESETS)}")
         return render(request, "start.html", start_page(error), hx_type, UNPROCESSABLE)
     held = await machines_of_request(request).create(replace(config, tlb_hits=True))
     if story is not None:
@@ -141,7 +141,7 @@ async def perform(
     except HistoryFull as full:
         return await show(request, machine_id, wanted, hx_type, Refused(op, values, CommandError("history", str(full))))
     except UnknownMachine as unknown:
-        return missing(request, str(unknown), hx_type)
+        return missing(request, refusal(unknown), hx_type)
     return RedirectResponse(machine_path(machine_id, command.pid, term), SEE_OTHER)
 
 
@@ -154,7 +154,7 @@ async def go(request: Request, machine_id: str, pid: int = 0, term: str = "", hx
     except CommandError as error:
         return await show(request, machine_id, Wanted("", "", pid, term), hx_type, Refused("go", {}, error))
     except UnknownMachine as unknown:
-        return missing(request, str(unknown), hx_type)
+        return missing(request, refusal(unknown), hx_type)
     return RedirectResponse(machine_path(machine_id, pid, term), SEE_OTHER)
 
 
@@ -204,6 +204,6 @@ async def show(
     try:
         page = await machines_of_request(request).look(machine_id, question)
     except (UnknownMachine, ReplayDiffers, VersionConflict) as gone:
-        return missing(request, str(gone), hx_type)
+        return missing(request, refusal(gone), hx_type)
     wrong = refused is not None or page.at_error or page.frame_error or brought.noted.mistakes
     return render(request, "machine.html", page, hx_type, UNPROCESSABLE if wrong else 200)

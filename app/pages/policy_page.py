@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from app.pages.formats import count, times
+from app.pages.formats import count
 from app.pages.frame_table import frame_table
 from app.policy_lab import (
     CURVE_WORK,
@@ -19,7 +19,8 @@ from app.policy_lab import (
     ask,
     policies_named,
 )
-from engine.policies import Pattern, PolicyName
+from app.words import t, word
+from engine.policies import PATTERNS, Pattern, PolicyName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,18 +29,12 @@ if TYPE_CHECKING:
 
     from engine.policies import MissCurve
 
-POLICY_WORDS: Final = {
-    PolicyName.FIFO: ("FIFO", "the one that came first goes"),
-    PolicyName.LRU: ("LRU", "the one unused for longest goes"),
-    PolicyName.CLOCK: ("CLOCK", "second chance: used since the hand came by, it stays"),
-    PolicyName.LINUX: ("Linux", "an active and an inactive list"),
-    PolicyName.OPT: ("OPT", "knows the future: the one needed last goes"),
-}
-PATTERN_WORDS: Final = {
-    "loop": "a loop, round and round",
-    "scan": "a working set, and a scan through it",
-    "zipf": "few often, many seldom (Zipf)",
-    "shift": "a working set that moves",
+NAMES: Final = {
+    PolicyName.FIFO: "FIFO",
+    PolicyName.LRU: "LRU",
+    PolicyName.CLOCK: "CLOCK",
+    PolicyName.LINUX: "Linux",
+    PolicyName.OPT: "OPT",
 }
 BELADY: Final = "1 2 3 4 1 2 5 1 2 3 4 5"
 TEXTBOOK: Final = "7 0 1 2 0 3 0 4 2 3 0 3 2 1 2 0 1 7 0 1"
@@ -144,17 +139,19 @@ class PolicyPage:
     @property
     def choices(self) -> tuple[tuple[str, str, str, bool], ...]:
         """(value, name, rule, ticked) of each policy."""
-        return tuple((policy.value, *POLICY_WORDS[policy], policy.value in self.form.policies) for policy in PolicyName)
+        return tuple(
+            (policy.value, NAMES[policy], _rule(policy), policy.value in self.form.policies) for policy in PolicyName
+        )
 
     @property
     def patterns(self) -> tuple[tuple[str, str], ...]:
         """(value, words) of each pattern."""
-        return tuple(PATTERN_WORDS.items())
+        return tuple((kind, word("lab.patterns", kind, kind)) for kind in PATTERNS)
 
     @property
     def examples(self) -> tuple[Example, ...]:
         """Links into the page itself."""
-        return EXAMPLES
+        return _examples()
 
 
 def policy_page(form: LabForm) -> PolicyPage:
@@ -167,15 +164,15 @@ def policy_page(form: LabForm) -> PolicyPage:
     last = min(question.first + TABLE_STEPS, total)
     return PolicyPage(
         form=form,
-        summary=f"{times(total, 'reference')} to {times(found.distinct, 'page')}, in {times(question.frames, 'frame')}",
+        summary=t("lab.summary", references=total, pages=found.distinct, frames=question.frames),
         rows=_rows(found),
         written=written,
         curve=tuple(_curve(curve) for curve in found.curves),
         curve_frames=tuple(range(1, len(found.curves[0].misses) + 1)) if found.curves else (),
         anomaly=_anomaly(found),
-        tables=tuple(frame_table(each, POLICY_WORDS[each.run.policy][0]) for each in found.runs) if drawn else (),
+        tables=tuple(frame_table(each, NAMES[each.run.policy]) for each in found.runs) if drawn else (),
         no_tables="" if drawn else _why_no_tables(question, total),
-        shown=f"references {count(question.first + 1)} to {count(last)} of {count(total)}" if drawn else "",
+        shown=t("lab.shown", first=question.first + 1, last=last, total=total) if drawn else "",
         earlier=max(0, question.first - TABLE_STEPS) if drawn and question.first else None,
         later=last if drawn and last < total else None,
     )
@@ -189,10 +186,9 @@ def _rows(found: LabAnswer) -> tuple[ResultRow, ...]:
 
 def _row(each: LabRun, total: int, best: int) -> ResultRow:
     run = each.run
-    name, rule = POLICY_WORDS[run.policy]
     return ResultRow(
-        name=name,
-        rule=rule,
+        name=NAMES[run.policy],
+        rule=_rule(run.policy),
         hits=count(run.hits),
         misses=count(run.misses),
         evictions=count(run.evictions),
@@ -206,24 +202,26 @@ def _row(each: LabRun, total: int, best: int) -> ResultRow:
 def _curve(curve: MissCurve) -> CurveRow:
     worse = set(curve.anomalies)
     cells = tuple((count(misses), frames in worse) for frames, misses in enumerate(curve.misses, 1))
-    return CurveRow(POLICY_WORDS[curve.policy][0], cells)
+    return CurveRow(NAMES[curve.policy], cells)
 
 
 def _anomaly(found: LabAnswer) -> str:
     for curve in found.curves:
         for frames in curve.anomalies:
             fewer, more = curve.misses[frames - 2 : frames]
-            return (
-                f"Belady's anomaly: {POLICY_WORDS[curve.policy][0]} misses {count(more)} times with {frames} frames,"
-                f" and {count(fewer)} times with {frames - 1}."
-            )
+            policy = NAMES[curve.policy]
+            return t("lab.anomaly", policy=policy, more=more, frames=frames, fewer=fewer, fewer_frames=frames - 1)
     return ""
 
 
 def _why_no_tables(question: LabQuestion, total: int) -> str:
     if question.frames > TABLE_FRAMES:
-        return f"The frames are drawn one by one up to {TABLE_FRAMES} of them."
-    return f"There is no reference {count(question.first + 1)}: there are {count(total)}."
+        return t("lab.too_many_frames", frames=TABLE_FRAMES)
+    return t("lab.no_such_reference", reference=question.first + 1, total=total)
+
+
+def _rule(policy: PolicyName) -> str:
+    return word("lab.rules", policy)
 
 
 def _number(field: str, text: str) -> int:
@@ -236,11 +234,12 @@ def _example(words: str, **fields: str | int) -> Example:
     return Example(words, "/policies?" + urlencode(fields))
 
 
-EXAMPLES: Final = (
-    _example("the textbook's string", trace=TEXTBOOK, frames=3),
-    _example("Belady's anomaly", trace=BELADY, frames=4),
-    _example("a loop one page too long", kind="loop", length=60, pages=5, frames=4),
-    _example("a scan through a working set", kind="scan", length=CURVE_WORK // 12, pages=12, frames=16),
-    _example("few often, many seldom", kind="zipf", length=5000, pages=100, frames=10),
-    _example("a working set that moves", kind="shift", length=2000, pages=32, frames=8),
-)
+def _examples() -> tuple[Example, ...]:
+    return (
+        _example(t("lab.example_textbook"), trace=TEXTBOOK, frames=3),
+        _example(t("lab.example_belady"), trace=BELADY, frames=4),
+        _example(t("lab.example_loop"), kind="loop", length=60, pages=5, frames=4),
+        _example(t("lab.example_scan"), kind="scan", length=CURVE_WORK // 12, pages=12, frames=16),
+        _example(t("lab.example_zipf"), kind="zipf", length=5000, pages=100, frames=10),
+        _example(t("lab.example_shift"), kind="shift", length=2000, pages=32, frames=8),
+    )

@@ -10,6 +10,7 @@ from app.language.tokens import without_comment
 from app.outcome_words import faults_words, told
 from app.scenarios import scenarios, themes
 from app.session_text import machine_of_words
+from app.words import refusal
 from engine.config import ConfigError
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def program_panel(session: Session, draft: Draft | None, noted: Noted) -> Progra
         done=done,
         total=len(program.lines),
         next_words=program.lines[done].text if done < len(program.lines) and not mistakes else "",
-        mistakes=tuple(str(mistake) for mistake in mistakes),
+        mistakes=tuple(refusal(mistake) for mistake in mistakes),
         note=noted.note,
         open=bool(text),
         themes=tuple(
@@ -146,7 +147,7 @@ def _rows(
     for index, line in enumerate(text.split("\n")):
         mistake, number = wrong.get(index), operations.get(index)
         if mistake is not None:
-            found.append(ProgramRow(index + 1, _shown(line), "wrong", mistake.message, mistake.column + 1))
+            found.append(ProgramRow(index + 1, _shown(line), "wrong", refusal(mistake.message), mistake.column + 1))
         elif number is not None:
             version = versions[number]
             state = "done" if version is not None else "next" if number == upcoming and not mistakes else "later"

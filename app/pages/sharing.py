@@ -28,6 +28,7 @@ from app.pages.playground import (
 )
 from app.session_text import session_text
 from app.share import LINK_MAXIMUM, Shared, ShareError, is_kept, kept_name, packed, read_shared, unpacked
+from app.words import refusal, t
 from engine.config import ConfigError
 from engine.machine import ENGINE_VERSION
 from engine.outcome import CommandError
@@ -138,13 +139,13 @@ async def share(request: Request, machine_id: str, hx_type: HxType = None) -> Re
     try:
         text = await machines_of_request(request).look(machine_id, _text)
     except (UnknownMachine, ReplayDiffers) as gone:
-        return missing(request, str(gone), hx_type)
+        return missing(request, refusal(gone), hx_type)
     root = str(request.base_url).rstrip("/")
     code = packed(text)
     if len(f"{root}/s/{code}") > LINK_MAXIMUM:
         code = kept_name(text)
         await texts_of(request).keep_share(code, text, datetime.now(UTC).isoformat(timespec="seconds"))
-    frame = f'<iframe src="{root}/embed/{code}" width="900" height="600" title="A session of Pagewalk"></iframe>'
+    frame = f'<iframe src="{root}/embed/{code}" width="900" height="600" title="{t("share.frame_title")}"></iframe>'
     page = SharePage(machine_id, f"{root}/s/{code}", is_kept(code), text.count("\n") - 1, frame)
     return render(request, "share.html", page, hx_type)
 
@@ -189,12 +190,16 @@ async def shared(request: Request, code: str, hx_type: HxType = None) -> Respons
     try:
         found = await _shared(request, code)
     except (ShareError, ConfigError) as error:
-        return missing(request, str(error), hx_type)
+        return missing(request, refusal(error), hx_type)
     lines = found.text.rstrip().split("\n")
-    shown = lines if len(lines) <= LINES_SHOWN else [*lines[:LINES_SHOWN], f"… {len(lines) - LINES_SHOWN} lines more"]
+    shown = (
+        lines
+        if len(lines) <= LINES_SHOWN
+        else [*lines[:LINES_SHOWN], t("share.lines_more", lines=len(lines) - LINES_SHOWN)]
+    )
     page = SharedPage(
         code=code,
-        title=found.program.title or "A session",
+        title=found.program.title or t("share.a_session"),
         about=found.program.about,
         machine=f"{found.config.ram_mb} MB",
         commands=len(found.program.lines),
@@ -211,7 +216,7 @@ async def open_shared(request: Request, code: str, hx_type: HxType = None) -> Re
         held = await machines_of_request(request).create(found.config)
         await machines_of_request(request).perform(held.id, found.program.commands)
     except (ShareError, ConfigError, HistoryFull, CommandError) as error:
-        return missing(request, f"this session cannot be opened: {error}", hx_type)
+        return missing(request, refusal(f"this session cannot be opened: {error}"), hx_type)
     return RedirectResponse(f"/m/{held.id}", SEE_OTHER)
 
 

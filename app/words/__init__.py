@@ -6,6 +6,7 @@ test reads them there. docs/translating.md tells how a catalogue is written, and
 """
 
 from app.words.catalogue import Catalogue, CatalogueError, catalogue, catalogues
+from app.words.refusals import refusal
 from app.words.spoken import ENGLISH, html, language, speaking, t, word
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "catalogues",
     "html",
     "language",
+    "refusal",
     "speaking",
     "t",
     "word",

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 from jinja2 import Environment, FileSystemLoader, nodes
 
-from app.words import ENGLISH, catalogues, html, speaking, t, word
+from app.words import ENGLISH, catalogues, html, refusal, speaking, t, word
 from app.words.catalogue import FOLDER, CatalogueError, Message, read_catalogue
+from app.words.refusals import recognised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,27 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 OTHERS: Final = tuple(tag for tag in catalogues() if tag != ENGLISH.tag)
-TABLES_OF_THEIR_OWN: Final = frozenset[str]()
+TABLES_OF_THEIR_OWN: Final = frozenset({"refusal"})
 """Tables that are gone through as a whole."""
+REFUSALS: Final = frozenset(
+    "CommandError CompareError ConfigError LabError LineError LogError Mistake ProgramError ShareError TraceError".split()
+)
+NOT_ON_A_PAGE: Final = ("app/api/", "app/cli.py", "app/run.py", "app/replay_kernel.py", "app/bench")
+PUT_TOGETHER: Final = {
+    "7 is empty; 7": (
+        "as is empty; name the slot that takes the pointer, such as a",
+        "ptr is empty; write a slot, a slot with an offset, or an address: a, a+16, 0x0804e008",
+        "size is empty; write a whole number, such as 4096 or 0x1000",
+        "advice is empty; write what it is to be",
+    ),
+    "7 is no command7": (
+        "'mallok' is no command; did you mean malloc?",
+        "'what' is no command; there are malloc, free",
+    ),
+    "7; it can be 7": ("'mru' is not a valid PolicyName; it can be fifo, lru",),
+    "id 7 7": ("id 7 was freed on line 3", "id 7 was never allocated"),
+}
+"""Sentences that are put together from phrases, as they come out."""
 
 
 class Use(NamedTuple):
@@ -141,6 +161,59 @@ def test_each_message_is_used() -> None:
         key for key in ENGLISH.messages if key not in said and not any(key.startswith(f"{table}.") for table in tables)
     ]
     assert unused == []
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+def refusals() -> Iterator[tuple[str, str]]:
+    """Every sentence with which the engine or a reader of programs refuses, 7 in each of its places: (where, sentence)."""
+    for path in sorted([*ROOT.glob("engine/**/*.py"), *ROOT.glob("app/**/*.py")]):
+        name = path.relative_to(ROOT).as_posix()
+        if name.startswith(NOT_ON_A_PAGE):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in REFUSALS:
+                for sentence in (_sentence(argument) for argument in node.args):
+                    if " " in sentence:
+                        yield f"{name}:{node.lineno}", sentence
+
+
+def _sentence(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_sentence(part) for part in node.values)
+    return "7" if isinstance(node, ast.FormattedValue) else ""
+
+
+def test_each_refusal_can_be_translated() -> None:
+    found = [(where, whole) for where, sentence in refusals() for whole in PUT_TOGETHER.get(sentence, (sentence,))]
+    assert len(found) > 60
+    assert [f"{where}: {sentence}" for where, sentence in found if recognised(sentence) is None] == []
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("size is -1; it can be 0 to 4294967295", "size 是 -1；可以是 0 到 4294967295"),
+        ("line 3, column 5: 'mallok' is no command; did you mean malloc?",
+         "第 3 行第 5 列：没有 'mallok' 这条命令；是想写 malloc 吗？"),
+        ("ptr names the slot 'q', which holds nothing; slots: none yet", "ptr 指的槽 'q' 里什么也没有；现有的槽：还没有"),
+        ("Nobody has ever refused so.", "Nobody has ever refused so."),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_said_in_the_language_that_is_spoken(english: str, chinese: str) -> None:
+    assert refusal(english) == english
+    with speaking(catalogues()["zh-Hans"]):
+        assert refusal(english) == chinese
+
+
+def test_a_refused_command_is_explained_in_chinese(client: TestClient) -> None:
+    machine = client.post("/m", data={"preset": "16mb"}, follow_redirects=False).headers["location"]
+    answer = client.post(f"{machine}/do", data={"words": "malloc a -1"}, headers={"accept-language": "zh"})
+    assert answer.status_code == 422
+    assert "size 是 -1；可以是 0 到 4294967295" in answer.text
 
 
 # --- a message -------------------------------------------------------------------------------------------------------
