@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from anyio import CapacityLimiter
 
 from app.outcome_words import told
+from engine.commands import Sysctl
 from engine.machine import Machine
 from engine.outcome import CommandError, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from engine.commands import Command
     from engine.config import MachineConfig
@@ -68,6 +69,8 @@ class Side:
 
     config: MachineConfig
     commands: tuple[Command, ...]
+    between: tuple[tuple[int, Command], ...] = ()
+    """What is done besides, each before the command of that number (from 0): it is not counted among the commands."""
 
 
 class Kind(StrEnum):
@@ -132,6 +135,8 @@ class Comparison:
     right_ns: int
     longest: tuple[Difference, ...]
     """The commands whose times differ most, the most first."""
+    done: tuple[tuple[Done, ...], tuple[Done, ...]] = ((), ())
+    """What each command gave, on the left and on the right."""
 
     @property
     def first(self) -> Difference | None:
@@ -139,10 +144,48 @@ class Comparison:
         return self.differences[0] if self.differences else None
 
 
-class _Run(NamedTuple):
-    done: list[Done]
-    vmstat: Mapping[str, int]
-    ns: int
+class _Run:
+    """One side as it is run."""
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._between: dict[int, list[Command]] = {}
+        for index, command in side.between:
+            self._between.setdefault(index, []).append(command)
+        self.machine = Machine(side.config)
+        self.machine.trace.on = False
+        self.done: list[Done] = []
+
+    def step(self, index: int) -> None:
+        """Performs command number `index`, if there is one, and what is done before it. Raises CompareError."""
+        if index >= len(self._side.commands):
+            return
+        self._do_between(index)
+        before = self.machine.time_ns
+        try:
+            outcome, refused = self.machine.perform(self._side.commands[index]), ""
+        except CommandError as error:
+            outcome, refused = None, f"{error.field}: {error}"
+        self.done.append(Done(outcome, refused, self.machine.time_ns - before))
+
+    def end(self) -> None:
+        """Does what is done after the last command."""
+        self._do_between(len(self._side.commands))
+
+    def vmstat(self) -> dict[str, int]:
+        """/proc/vmstat as it is now."""
+        lines = (line.split() for line in self.machine.proc_file("vmstat").splitlines())
+        return {name: int(value) for name, value in lines}
+
+    def _do_between(self, index: int) -> None:
+        for command in self._between.get(index, ()):
+            try:
+                outcome = self.machine.perform(command)
+            except CommandError as error:
+                raise CompareError(error.field, str(error)) from None
+            if outcome.errno is not None:
+                value = f"{command.name} = {command.value}" if isinstance(command, Sysctl) else command.op
+                raise CompareError("value", f"{value} gives {outcome.errno}")
 
 
 LONGEST: Final = 5
@@ -160,46 +203,67 @@ def with_command(side: Side, index: int, command: Command) -> Side:
     return replace(side, commands=(*side.commands[:index], command, *side.commands[index + 1 :]))
 
 
-def compare(left: Side, right: Side) -> Comparison:
-    """Runs both: seconds at most, so in a thread. Raises CompareError; ConfigError for a setting that cannot be."""
+def with_sysctl_from(side: Side, index: int, name: str, value: int, pid: int = 0) -> Side:
+    """The same run with a setting written before command number `index`, or after the last. Raises CompareError."""
+    if not 0 <= index <= len(side.commands):
+        raise CompareError("from", f"from is {index}; it can be 0 to {len(side.commands)}")
+    return replace(side, between=(*side.between, (index, Sysctl(name=name, value=value, pid=pid))))
+
+
+def compare(left: Side, right: Side, at_first: Callable[[Machine, Machine], None] | None = None) -> Comparison:
+    """Runs both, command by command: seconds at most, so in a thread. `at_first` sees both machines after the first command
+    at which anything differs. Raises CompareError; ConfigError for a setting that cannot be.
+    """
     longest = max(len(left.commands), len(right.commands))
     if longest > COMMANDS_MAXIMUM:
         raise CompareError("commands", f"{longest:,} commands; {COMMANDS_MAXIMUM:,} can be run side by side")
     deadline = monotonic() + SECONDS_MAXIMUM
-    first, second = _run(left, deadline), _run(right, deadline)
+    first, second = _Run(left), _Run(right)
+    for index in range(longest):
+        first.step(index)
+        second.step(index)
+        if at_first is not None and _differs(index, left, right, first, second):
+            at_first(first.machine, second.machine)
+            at_first = None
+        _in_time(deadline)
+    first.end()
+    second.end()
     found = _differences(left, right, first, second)
     return Comparison(
         left=left,
         right=right,
         differences=tuple(sorted(found.values(), key=lambda each: (each.index, [*Kind].index(each.kind)))),
-        figures=_figures(first.vmstat, second.vmstat),
-        left_ns=first.ns,
-        right_ns=second.ns,
+        figures=_figures(first.vmstat(), second.vmstat()),
+        left_ns=first.machine.time_ns,
+        right_ns=second.machine.time_ns,
         longest=_longest(left, right, first, second),
+        done=(tuple(first.done), tuple(second.done)),
     )
+
+
+def run(side: Side) -> tuple[Done, ...]:
+    """What each command of one side gives. Raises CompareError."""
+    deadline = monotonic() + SECONDS_MAXIMUM
+    alone = _Run(side)
+    for index in range(len(side.commands)):
+        alone.step(index)
+        _in_time(deadline)
+    alone.end()
+    return tuple(alone.done)
+
+
+def _in_time(deadline: float) -> None:
+    if monotonic() > deadline:
+        raise CompareError("commands", f"these take longer than {SECONDS_MAXIMUM:g} seconds; compare a shorter session")
 
 
 def _merged(had: Sequence[tuple[str, int]], given: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((dict(had) | dict(given)).items()))
 
 
-def _run(side: Side, deadline: float) -> _Run:
-    machine = Machine(side.config)
-    machine.trace.on = False
-    done: list[Done] = []
-    for command in side.commands:
-        before = machine.time_ns
-        try:
-            outcome, refused = machine.perform(command), ""
-        except CommandError as error:
-            outcome, refused = None, f"{error.field}: {error}"
-        done.append(Done(outcome, refused, machine.time_ns - before))
-        if monotonic() > deadline:
-            raise CompareError(
-                "commands", f"these take longer than {SECONDS_MAXIMUM:g} seconds; compare a shorter session"
-            )
-    lines = (line.split() for line in machine.proc_file("vmstat").splitlines())
-    return _Run(done, {name: int(value) for name, value in lines}, machine.time_ns)
+def _differs(index: int, left: Side, right: Side, first: _Run, second: _Run) -> bool:
+    both = _at(index, left, right, first, second, Kind.COMMAND)
+    return both.left_command != both.right_command or both.left != both.right
 
 
 def _differences(left: Side, right: Side, first: _Run, second: _Run) -> dict[Kind, Difference]:

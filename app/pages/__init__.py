@@ -1,8 +1,16 @@
 """The pages: server-rendered HTML, one typed context a template."""
 
-from app.pages import compare, desk, playground, policies, sharing, snapshots
+from app.pages import branch, compare, desk, playground, policies, sharing, snapshots
 
-routers = (sharing.router, snapshots.router, desk.router, policies.router, compare.router, playground.router)
+routers = (
+    sharing.router,
+    snapshots.router,
+    desk.router,
+    policies.router,
+    compare.router,
+    branch.router,
+    playground.router,
+)
 """In the order in which they are asked: /m/ID.json is no machine of that name."""
 
 __all__ = ["routers"]
