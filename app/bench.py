@@ -14,11 +14,13 @@ from array import array
 from collections.abc import Callable
 from statistics import median
 from time import process_time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
 
+from app.bench_marks import ROUNDS, Mark
+from app.bench_pages import marks as server_marks
 from app.bench_traces import BASE, program, trace_programs
 from engine.commands import Calloc, Free, Malloc, Read32, Realloc, Touch
 from engine.config import PRESETS, MachineConfig
@@ -30,26 +32,10 @@ from engine.session import Session
 if TYPE_CHECKING:
     from engine.commands import Command
 
-ROUNDS: Final = 5
 OPERATIONS: Final = 20_000
 PAGE: Final = 4096
 TOUCHING_RAM_MB: Final = 32
 TURNS: Final = 1_000_000
-
-
-class Mark(NamedTuple):
-    """One line of the table. `at_most`: the ratio must not be above the mark; else not below."""
-
-    what: str
-    ratio: float
-    mark: float
-    at_most: bool
-    unit: str = ""
-
-    @property
-    def holds(self) -> bool:
-        """Whether the mark is met."""
-        return self.ratio <= self.mark if self.at_most else self.ratio >= self.mark
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -356,6 +342,7 @@ def main() -> None:
         loads_through_commands(),
         checkpoint_size(),
         *policies(),
+        *server_marks(),
     ]
     for mark in marks:
         sign = "≤" if mark.at_most else "≥"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_urlsafe
@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio.to_thread
-from anyio import CapacityLimiter
 from pydantic import ValidationError
 
 from app.command_json import command_from_json, command_to_json, config_from_json, config_to_json
+from app.short_work import is_short
 from app.store.branches import path
 from app.store.entries import Entry, Standing
+from app.store.writer import settled
+from app.work import OverBudget, Work, run_at_once
 from engine.machine import ENGINE_VERSION
 from engine.outcome import CommandError
 from engine.session import Session
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from app.store.branches import Branch
     from app.store.journal import Journal, Recorded
+    from app.work import Steps
     from engine.commands import Command
     from engine.config import MachineConfig
     from engine.outcome import Outcome
@@ -110,15 +113,21 @@ class Held:
 
 
 class Machines:
-    """The service behind every page and every API call. The engine works in threads, never on the event loop."""
+    """The service behind every page and every API call. What is not soon done works in threads, not on the event loop."""
 
     def __init__(
-        self, journal: Journal, *, live: int = 64, history: int = 100_000, threads: int = 4, host_memory_mb: int = 256
+        self,
+        journal: Journal,
+        *,
+        live: int = 64,
+        history: int = 100_000,
+        host_memory_mb: int = 256,
+        work: Work | None = None,
     ) -> None:
         self._journal = journal
         self._live_maximum = live
         self._history_maximum = history
-        self._threads = CapacityLimiter(threads)
+        self.work = Work() if work is None else work
         self._host_memory_mb = host_memory_mb
         self._live: OrderedDict[str, Held] = OrderedDict()
         self._loading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -133,12 +142,10 @@ class Machines:
     async def create(self, config: MachineConfig) -> Held:
         """Boots a machine and keeps it. Raises ConfigError when it cannot be."""
         config = replace(config, host_memory_mb=min(config.host_memory_mb, self._host_memory_mb))
-        session = await self._in_thread(lambda: Session(config))
+        session = await self.work.in_thread(lambda: Session(config))
         created = datetime.now(UTC).isoformat(timespec="seconds")
         held = Held(token_urlsafe(ID_BYTES), session, created)
-        await asyncio.wrap_future(
-            self._journal.create(held.id, config_to_json(config), ENGINE_VERSION, created, session.chain)
-        )
+        await settled(self._journal.create(held.id, config_to_json(config), ENGINE_VERSION, created, session.chain))
         self._keep(held)
         return held
 
@@ -159,7 +166,8 @@ class Machines:
     ) -> tuple[Outcome, ...]:
         """Performs all of `commands` or none; they are durable before this returns.
 
-        Raises CommandError (with index and field), VersionConflict, HistoryFull, UnknownMachine, JournalConflict.
+        Raises CommandError (with index and field), OverBudget, VersionConflict, HistoryFull, UnknownMachine,
+        JournalConflict. Cancelled, it performs none.
         """
         return (await self.advance(machine_id, commands, expected_version)).outcomes
 
@@ -178,15 +186,18 @@ class Machines:
                 return Performed(*before, session.machine.time_ns, ())
             async with self._or_forget(held):
                 same = _performed_already(session, commands)
-                parts = before.version + same < len(session.commands) and same < len(commands)
-                performed, entries = await self._in_thread(lambda: _perform(session, commands, same))
-                after = Standing(performed.version, performed.chain)
+                parts = before.version + same < len(session.commands)
                 if same == len(commands):
-                    await asyncio.wrap_future(self._journal.stand(machine_id, before, after))
+                    performed = await self.work.in_thread(lambda: _step_over(session, same))
+                    after = Standing(performed.version, performed.chain)
+                    await settled(self._journal.stand(machine_id, before, after))
+                elif is_short(session, commands):
+                    with self.work.going_first():
+                        performed, entries = _perform_at_once(session, commands)
+                        await self._keep_performed(held, before, entries, same, parts=parts)
                 else:
-                    fork = Standing(before.version + same, session.chain_at(before.version + same)) if parts else None
-                    await asyncio.wrap_future(self._journal.append(machine_id, before, entries[same:], fork))
-                    held.branches = None if parts else held.branches
+                    performed, entries = await self.work.in_slices(_perform(session, commands))
+                    await self._keep_performed(held, before, entries, same, parts=parts)
         self.commands_performed += len(commands)
         return performed
 
@@ -195,10 +206,10 @@ class Machines:
         async with self._holding(machine_id) as held:
             before = _standing(held.session)
             async with self._or_forget(held):
-                await self._in_thread(lambda: held.session.go_to(version))
+                await self.work.in_thread(lambda: held.session.go_to(version))
                 after = _standing(held.session)
                 if after != before:
-                    await asyncio.wrap_future(self._journal.stand(machine_id, before, after))
+                    await settled(self._journal.stand(machine_id, before, after))
             return held
 
     async def branches(self, machine_id: str) -> tuple[Branch, ...]:
@@ -225,32 +236,34 @@ class Machines:
                 for branch in way
             ]
             async with self._or_forget(held):
-                await self._in_thread(lambda: _follow(held.session, parts, held.recorded_by))
+                await self.work.in_slices(_follow(held.session, parts, held.recorded_by), bounded=False)
                 after, numbers = _standing(held.session), [branch.number for branch in way]
-                await asyncio.wrap_future(self._journal.take(machine_id, before, after, numbers))
+                await settled(self._journal.take(machine_id, before, after, numbers))
                 held.branches = None
             return held
 
     async def look(self, machine_id: str, question: Callable[[Session], T]) -> T:
         """What `question` finds in the machine's session, asked in a thread while nobody moves it. It may only read."""
         async with self._holding(machine_id) as held:
-            return await self._in_thread(lambda: question(held.session))
+            with self.work.going_first():
+                return await self.work.in_thread(lambda: question(held.session))
 
     async def imagine(self, config: MachineConfig, commands: Sequence[Command], question: Callable[[Session], T]) -> T:
-        """What `question` finds on a machine that nobody keeps, after `commands`. Raises CommandError."""
+        """What `question` finds on a machine that nobody keeps, after `commands`. Raises CommandError, OverBudget."""
 
-        def work() -> T:
+        def steps() -> Steps[T]:
             session = Session(config)
-            session.perform_all(commands)
+            for _ in session.performing(commands):
+                yield
             return question(session)
 
-        return await self._in_thread(work)
+        return await self.work.in_slices(steps())
 
     async def delete(self, machine_id: str) -> None:
         """Forgets the machine for good. Raises UnknownMachine."""
         async with self._holding(machine_id) as held:
             try:
-                await asyncio.wrap_future(self._journal.delete(machine_id))
+                await settled(self._journal.delete(machine_id))
             finally:
                 self._forget(held)
 
@@ -270,21 +283,31 @@ class Machines:
     async def _or_forget(self, held: Held) -> AsyncIterator[None]:
         """Whatever goes wrong inside may have left the machine ahead of its journal: then it is replayed next time.
 
-        A CommandError has not: the session has put itself back.
+        A CommandError and a spent budget have not: the session has put itself back.
         """
         try:
             yield
-        except CommandError:
+        except (CommandError, OverBudget):
             raise
         except BaseException:
             self._forget(held)
             raise
 
+    async def _keep_performed(
+        self, held: Held, before: Standing, entries: Sequence[Entry], same: int, *, parts: bool
+    ) -> None:
+        """Appends what was performed from `before` on, whose first `same` commands the history had; then it may part."""
+        version = before.version + same
+        fork = Standing(version, held.session.chain_at(version)) if parts else None
+        await settled(self._journal.append(held.id, before, entries[same:], fork))
+        if parts:
+            held.branches = None
+
     async def _load(self, machine_id: str) -> Held:
         recorded = await anyio.to_thread.run_sync(self._journal.read, machine_id)
         if recorded is None:
             raise UnknownMachine(machine_id)
-        session = await self._in_thread(lambda: _replay(recorded))
+        session = await self.work.in_slices(_replay(recorded), bounded=False)
         held = Held(machine_id, session, recorded.created, recorded.engine_version)
         self._keep(held)
         return held
@@ -303,30 +326,43 @@ class Machines:
         if self._live.get(held.id) is held:
             del self._live[held.id]
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(work, limiter=self._threads)
-
 
 def _standing(session: Session) -> Standing:
     return Standing(session.version, session.chain)
 
 
-def _perform(session: Session, commands: Sequence[Command], same: int) -> tuple[Performed, list[Entry]]:
-    """Performs all or none; gives what to answer, and what the journal must keep.
-
-    Of the commands, `same` are what the history has next: where all are, they are stepped over, and what is later stays.
-    """
-    first = session.version + 1
-    if same == len(commands):
-        session.go_to(session.version + same)
-        outcomes = list(session.outcomes[first - 1 : session.version])
-    else:
-        outcomes = session.perform_all(commands)
-    entries = [
-        Entry(version, command_to_json(command), session.chain_at(version))
-        for version, command in enumerate(commands, first)
-    ]
+def _perform(session: Session, commands: Sequence[Command]) -> Steps[tuple[Performed, list[Entry]]]:
+    """Performs all or none, one at each step; gives what to answer, and what the journal must keep."""
+    outcomes, entries = [], []
+    with closing(session.performing(commands)) as performing:
+        for command, outcome in zip(commands, performing, strict=True):
+            outcomes.append(outcome)
+            entries.append(Entry(session.version, command_to_json(command), session.chain))
+            yield
     return Performed(session.version, session.chain, session.machine.time_ns, tuple(outcomes)), entries
+
+
+def _perform_at_once(session: Session, commands: Sequence[Command]) -> tuple[Performed, list[Entry]]:
+    """What _perform returns at its end. A single command, which most requests have, needs no steps."""
+    if len(commands) > 1:
+        return run_at_once(_perform(session, commands))
+    command = commands[0]
+    try:
+        outcome = session.perform(command)
+    except CommandError as error:
+        error.index = 0
+        raise
+    version, chain = session.version, session.chain
+    entry = Entry(version, command_to_json(command), chain)
+    return Performed(version, chain, session.machine.time_ns, (outcome,)), [entry]
+
+
+def _step_over(session: Session, count: int) -> Performed:
+    """What the next `count` commands of the history gave, the session standing after them: what is later stays."""
+    first = session.version
+    session.go_to(first + count)
+    outcomes = tuple(session.outcomes[first : session.version])
+    return Performed(session.version, session.chain, session.machine.time_ns, outcomes)
 
 
 def _performed_already(session: Session, commands: Sequence[Command]) -> int:
@@ -338,7 +374,7 @@ def _performed_already(session: Session, commands: Sequence[Command]) -> int:
     return same
 
 
-def _follow(session: Session, parts: Sequence[tuple[int, Sequence[Entry]]], recorded_by: str) -> None:
+def _follow(session: Session, parts: Sequence[tuple[int, Sequence[Entry]]], recorded_by: str) -> Steps[None]:
     """Performs branch after branch, each from its base; the session ends where the last one begins. Raises ReplayDiffers."""
     for base, entries in parts:
         session.go_to(base)
@@ -349,10 +385,11 @@ def _follow(session: Session, parts: Sequence[tuple[int, Sequence[Entry]]], reco
                 raise ReplayDiffers(entry.version, recorded_by) from None
             if session.chain != entry.chain:
                 raise ReplayDiffers(entry.version, recorded_by)
+            yield
     session.go_to(parts[-1][0])
 
 
-def _replay(recorded: Recorded) -> Session:
+def _replay(recorded: Recorded) -> Steps[Session]:
     """The session that the journal tells. Raises ReplayDiffers at the first result that is not the recorded one."""
     try:
         session = Session(config_from_json(recorded.config))
@@ -365,6 +402,7 @@ def _replay(recorded: Recorded) -> Session:
             raise ReplayDiffers(entry.version, recorded.engine_version) from None
         if session.chain != entry.chain:
             raise ReplayDiffers(entry.version, recorded.engine_version)
+        yield
     session.go_to(recorded.standing.version)
     if session.chain != recorded.standing.chain:
         raise ReplayDiffers(recorded.standing.version, recorded.engine_version)

@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from app import pages, problems
 from app.api import API_PREFIX, compare, health, machines, policies, proc, programs, trace, views
 from app.api.describe import describe
+from app.api.lane import CommandsLane
 from app.machines import Machines
 from app.metrics import Metrics
 from app.middleware import CrossOriginGuard, DeclaredBodyLimit, RequestMetrics, SecurityHeaders
@@ -23,6 +24,7 @@ from app.settings import Settings
 from app.store.journal import Journal
 from app.store.texts import Texts
 from app.words.negotiation import SpokenLanguage
+from app.work import Work
 from engine.machine import ENGINE_VERSION
 
 if TYPE_CHECKING:
@@ -47,8 +49,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url=f"{API_PREFIX}/openapi.json",
         docs_url=None,
         redoc_url=None,
+        # Asked of every request, whether or not anybody listens: we have metrics of our own.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=_lifespan,
         middleware=[
+            Middleware(CommandsLane, settings=settings, metrics=metrics),
             Middleware(RequestMetrics, metrics=metrics),
             Middleware(SecurityHeaders),
             Middleware(SpokenLanguage),
@@ -75,13 +80,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Opens the journal, and closes it after the last request. Refuses to start beside another server."""
     settings: Settings = app.state.settings
     journal = Journal(settings.data, settings.durability)
+    work = Work(settings.engine_threads, settings.programme_seconds)
     try:
         app.state.machines = Machines(
             journal,
             live=settings.live_machines,
             history=settings.history_limit,
-            threads=settings.engine_threads,
             host_memory_mb=settings.host_memory_mb,
+            work=work,
         )
         app.state.texts = Texts(journal)
         app.state.metrics.watch(app.state.machines, journal)

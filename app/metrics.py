@@ -28,6 +28,17 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._found: dict[tuple[str, str, int], Histogram] = {}
+        """What labels() gave: it makes strings of its arguments and takes a lock each time."""
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request, answered."""
+        key = method, route, status
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = self.requests.labels(method, route, str(status))
+        found.observe(seconds)
+
     def watch(self, machines: Machines, journal: Journal) -> None:
         """Tells what these two count, from now on."""
         self.registry.register(_Counts(machines, journal))

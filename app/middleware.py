@@ -122,5 +122,4 @@ class RequestMetrics:
             await self.app(scope, receive, send_observed)
         finally:
             route = getattr(scope.get("route"), "path_format", None) or "(none)"
-            labels = scope["method"], route, str(status)
-            self.metrics.requests.labels(*labels).observe(perf_counter() - start)
+            self.metrics.observe(scope["method"], route, status, perf_counter() - start)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from app.machines import HistoryFull, ReplayDiffers, UnknownBranch, UnknownMachine, VersionConflict
 from app.store.journal import JournalConflict
+from app.work import OverBudget
 from engine.config import ConfigError
 from engine.outcome import CommandError
 
@@ -80,22 +81,18 @@ def command_problem(error: CommandError, prefix: str = "") -> ProblemError:
 
 def install(app: FastAPI) -> None:
     """Makes every error of `app` a problem."""
-    handlers: dict[type[Exception], Any] = {
-        ProblemError: _on_problem,
-        CommandError: _on_command_error,
-        ConfigError: _on_config_error,
-        UnknownMachine: _on_unknown_machine,
-        UnknownBranch: _on_unknown_branch,
-        VersionConflict: _on_conflict,
-        JournalConflict: _on_conflict,
-        HistoryFull: _on_history_full,
-        ReplayDiffers: _on_replay_differs,
-        HTTPException: _on_http_exception,
-        RequestValidationError: _on_validation_error,
-        Exception: _on_our_mistake,
-    }
-    for kind, handler in handlers.items():
+    for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
+    app.add_exception_handler(Exception, _on_our_mistake)
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """The problem that `error` becomes. Raises it again where it is none: then it is a mistake of ours."""
+    handler = next((_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS), None)
+    if handler is None:
+        raise error
+    response: Response = await handler(request, error)
+    return response
 
 
 def _answer(error: ProblemError) -> Response:
@@ -156,6 +153,26 @@ async def _on_validation_error(request: Request, error: RequestValidationError) 
     return _answer(ProblemError(422, "parameter", "A parameter is wrong", detail, errors))
 
 
+async def _on_over_budget(request: Request, error: OverBudget) -> Response:
+    return _answer(ProblemError(422, "over-budget", "Too much work for one request; nothing was performed", str(error)))
+
+
 async def _on_our_mistake(request: Request, error: Exception) -> Response:
     log.error("unexpected", path=request.url.path, error=repr(error))
     return _answer(ProblemError(500, "our-mistake", "Internal error", "a mistake of ours; nothing was acknowledged"))
+
+
+_HANDLERS: Final[dict[type, Any]] = {
+    ProblemError: _on_problem,
+    CommandError: _on_command_error,
+    OverBudget: _on_over_budget,
+    ConfigError: _on_config_error,
+    UnknownMachine: _on_unknown_machine,
+    UnknownBranch: _on_unknown_branch,
+    VersionConflict: _on_conflict,
+    JournalConflict: _on_conflict,
+    HistoryFull: _on_history_full,
+    ReplayDiffers: _on_replay_differs,
+    HTTPException: _on_http_exception,
+    RequestValidationError: _on_validation_error,
+}

@@ -23,8 +23,10 @@ class Settings(BaseSettings):
     durability: Literal["strict", "relaxed"] = "strict"
     """strict: an answer means it is on the disk. relaxed: a power cut (not a crash) may lose the last moments."""
     body_limit: int = Field(default=4 * MEBIBYTE, ge=1024)
-    programme_limit: int = Field(default=10_000, ge=1)
+    programme_limit: int = Field(default=20_000, ge=1)
     """Commands in one request."""
+    programme_seconds: float = Field(default=20, gt=0)
+    """Processor time of this host that the commands of one request may take; beyond it none of them is performed."""
     history_limit: int = Field(default=100_000, ge=1)
     """Commands in one machine's whole history: all of them are replayed to bring it back."""
     live_machines: int = Field(default=64, ge=1)
@@ -32,6 +34,6 @@ class Settings(BaseSettings):
     host_memory_mb: int = Field(default=256, ge=1, le=4096)
     """What the frames of one machine may take of this host's memory: a command that needs more is refused."""
     engine_threads: int = Field(default=4, ge=1)
-    """Machines that work at the same moment."""
+    """Threads for long work: programs, pages, replays."""
     trusted_origins: frozenset[str] = frozenset()
     """Other origins whose pages may post here, such as "https://lab.example.org"."""

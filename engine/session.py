@@ -17,7 +17,7 @@ from engine.outcome import CommandError, Outcome, OutOfHostMemory
 from engine.undo import Stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from engine.commands import Command
     from engine.config import MachineConfig
@@ -95,16 +95,23 @@ class Session:
 
     def perform_all(self, commands: Iterable[Command]) -> list[Outcome]:
         """Performs all, or none: a CommandError, its `index` set, leaves the session as it was."""
+        return list(self.performing(commands))
+
+    def performing(self, commands: Iterable[Command]) -> Generator[Outcome, None, None]:
+        """Performs all, or none, one command at each step. Closed before its end, it takes back what it did.
+
+        A CommandError has its `index` set.
+        """
         start, later = self.version, self.commands[self.version :]
-        outcomes = []
-        for index, command in enumerate(commands):
-            try:
-                outcomes.append(self.perform(command))
-            except CommandError as error:
+        index = 0
+        try:
+            for index, command in enumerate(commands):  # noqa: B007 - told when a command is refused
+                yield self.perform(command)
+        except BaseException as error:
+            if isinstance(error, CommandError):
                 error.index = index
-                self._restore(start, later)
-                raise
-        return outcomes
+            self._restore(start, later)
+            raise
 
     def go_to(self, version: int) -> None:
         """Makes the machine what it was after `version` commands. Raises CommandError for a version that never was."""

@@ -124,13 +124,12 @@ async def read_text(request: Request) -> str:
     return (await read_body(request, TextBody)).program
 
 
-async def read_programme(request: Request) -> Programme:
+def read_programme(body: bytes, settings: Settings) -> Programme:
     """The commands in the body: a list, or an object with the list and the version that it is meant for."""
-    body = await request.body()
     document = _parsed(body)
     listed = isinstance(document, list)
     items = document if listed else document.get("commands") if isinstance(document, dict) else None
-    _check_length(items, request.app.state.settings)
+    _check_length(items, settings)
     try:
         if listed:
             return Programme(COMMANDS.validate_json(body, strict=True), None, "")
@@ -158,7 +157,6 @@ def validation_problem(error: ValidationError, title: str) -> ProblemError:
 Ordered = Annotated[Order, Depends(read_machine)]
 Step = Annotated[int, Depends(read_step)]
 Text = Annotated[str, Depends(read_text)]
-Asked = Annotated[Programme, Depends(read_programme)]
 
 
 async def read_body(request: Request, model: type[M]) -> M:

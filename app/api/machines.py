@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic_core import to_json
 
 from app.api import API_PREFIX, examples
 from app.api.answers import (
@@ -19,13 +18,11 @@ from app.api.answers import (
     machine_answer,
     standing_answer,
 )
-from app.api.bodies import Asked, Ordered, Step
+from app.api.bodies import Ordered, Step
 from app.api.describe import answer, problems, reference, takes
+from app.api.performing import JSON, performed
 from app.api.service import Service
-from app.command_json import outcome_json
 from app.machines import Machines
-from app.problems import command_problem
-from engine.outcome import CommandError
 
 router = APIRouter(prefix=API_PREFIX + "/machines", tags=["machines"])
 
@@ -60,14 +57,11 @@ async def read_machine(machine_id: str, machines: Service) -> MachineAnswer:
     responses={**answer(examples.PERFORMED), **problems(400, 404, 409, 413, 422)},
     openapi_extra=takes(_PROGRAMME, examples.PROGRAMME_BODIES),
 )
-async def perform_commands(machine_id: str, asked: Asked, machines: Service) -> Response:
+async def perform_commands(machine_id: str, request: Request) -> Response:
     """Performs all the commands or none, and gives each one's outcome. What is answered is kept, whatever happens."""
-    try:
-        done = await machines.advance(machine_id, asked.commands, asked.version)
-    except CommandError as error:
-        raise command_problem(error, asked.pointer) from None
-    outcomes = [outcome_json(outcome) for outcome in done.outcomes]
-    return Response(to_json({**done._asdict(), "outcomes": outcomes}), media_type="application/json")
+    return Response(
+        await performed(request.app.state, machine_id, await request.body(), request.receive), media_type=JSON
+    )
 
 
 @router.get("/{machine_id}/commands", responses={**answer(examples.HISTORY), **problems(404, 409, 422)})

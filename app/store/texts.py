@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio.to_thread
@@ -10,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 
 from app.store import schema
+from app.store.writer import settled
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -39,7 +39,7 @@ class Texts:
         def job(connection: Connection) -> None:
             connection.execute(statement)
 
-        await asyncio.wrap_future(self._journal.writer.submit(job))
+        await settled(self._journal.writer.submit(job))
 
     async def draft(self, machine_id: str) -> Draft | None:
         """The machine's program, if it has one."""
@@ -60,7 +60,7 @@ class Texts:
         def job(connection: Connection) -> None:
             connection.execute(statement)
 
-        await asyncio.wrap_future(self._journal.writer.submit(job))
+        await settled(self._journal.writer.submit(job))
 
     async def share(self, share_id: str) -> str | None:
         """A shared session's text, if it is there."""

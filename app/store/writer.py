@@ -5,10 +5,11 @@ While one commit waits for the disk the next group gathers, so durability costs 
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +47,11 @@ class Writer:
 
     def _run(self) -> None:
         going = True
-        while going:
-            group, going = self._gather()
-            if group:
-                self._commit(group)
+        with self._engine.connect() as connection:
+            while going:
+                group, going = self._gather()
+                if group:
+                    self._commit(connection, group)
 
     def _gather(self) -> tuple[list[_Item], bool]:
         """What waits now, at least one; and whether to go on after it."""
@@ -66,16 +68,22 @@ class Writer:
                 return group, True
         return group, False
 
-    def _commit(self, group: list[_Item]) -> None:
+    def _commit(self, connection: Connection, group: list[_Item]) -> None:
         """Nobody hears of success before the commit: an acknowledged write is on the disk."""
         failures: dict[int, BaseException] = {}
         try:
-            with self._engine.begin() as connection:
+            with connection.begin():
                 for number, (job, _) in enumerate(group):
                     failure = _run_job(job, connection)
                     if failure is not None:
                         failures[number] = failure
             self.commits += 1
+        except _HalfWritten as half:
+            if len(group) > 1:
+                for item in group:
+                    self._commit(connection, [item])
+                return
+            failures[0] = half.error
         except BaseException as error:  # noqa: BLE001 - given to everybody who waits, none of whom got a commit
             failures = dict.fromkeys(range(len(group)), error)
         for number, (_, future) in enumerate(group):
@@ -85,11 +93,44 @@ class Writer:
                 future.set_result(None)
 
 
-def _run_job(job: Job, connection: Connection) -> Exception | None:
-    """Runs one job in its own savepoint; gives what went wrong, the savepoint undone."""
+class _HalfWritten(Exception):
+    """A job failed after it had written: its group's transaction is undone, and each job gets one of its own."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def settled(future: Future[None]) -> None:
+    """Waits for a write. Cancelled before its turn, it is not written. A third of what asyncio.wrap_future does."""
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+    future.add_done_callback(lambda done: loop.call_soon_threadsafe(_tell, waiter, done))
     try:
-        with connection.begin_nested():
-            job(connection)
-    except Exception as error:  # noqa: BLE001 - belongs to the job's waiter
+        await waiter
+    except asyncio.CancelledError:
+        future.cancel()
+        raise
+
+
+def _tell(waiter: asyncio.Future[None], done: Future[None]) -> None:
+    if waiter.done():
+        return
+    error = done.exception()
+    if error is None:
+        waiter.set_result(None)
+    else:
+        waiter.set_exception(error)
+
+
+def _run_job(job: Job, connection: Connection) -> Exception | None:
+    """Runs one job; gives what went wrong, if nothing was written. Raises _HalfWritten."""
+    driver: Any = connection.connection.driver_connection
+    before = driver.total_changes
+    try:
+        job(connection)
+    except Exception as error:
+        if driver.total_changes != before:
+            raise _HalfWritten(error) from error
         return error
     return None

@@ -13,7 +13,6 @@ from engine.views.arena import arena
 from engine.views.at import at, at_address, at_file_page, at_frame, at_swap_slot
 from engine.views.bins import bins
 from engine.views.buddy import buddy
-from engine.views.buddy_steps import buddy_steps
 from engine.views.buddy_tree import buddy_tree
 from engine.views.changes import changes
 from engine.views.chunk import chunk
@@ -53,7 +52,6 @@ __all__ = [
     "at_swap_slot",
     "bins",
     "buddy",
-    "buddy_steps",
     "buddy_tree",
     "changes",
     "chunk",
@@ -97,7 +95,6 @@ VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
         "file_page": file_page,
         "swap_slot": swap_slot,
         "buddy": buddy,
-        "buddy_steps": buddy_steps,
         "buddy_tree": buddy_tree,
         "fragmentation": fragmentation,
         "slab": slab,

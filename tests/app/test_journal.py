@@ -278,3 +278,29 @@ def test_a_file_of_another_format_is_refused_and_left_alone(tmp_path: Path) -> N
         Journal(tmp_path)
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
         assert other.execute("PRAGMA user_version").fetchone() == (99,)
+
+
+def test_a_job_that_fails_after_it_wrote_is_undone_alone(journal: Journal) -> None:
+    for machine_id in ("m", "n"):
+        create(journal, machine_id)
+    started, release = Event(), Event()
+
+    def hold(_connection: Connection) -> None:
+        started.set()
+        assert release.wait(SECONDS)
+
+    def half(connection: Connection) -> None:
+        connection.exec_driver_sql("UPDATE machines SET chain='half' WHERE id='n'")
+        raise OSError("in the middle")
+
+    holding = journal.writer.submit(hold)
+    assert started.wait(SECONDS)
+    before, failing = journal.append("m", BOOTED, entries(1, 1)), journal.writer.submit(half)
+    after = journal.append("m", Standing(1, "c1"), entries(2, 2))
+    release.set()
+    for future in (holding, before, after):
+        assert future.result(SECONDS) is None
+    with pytest.raises(OSError, match="in the middle"):
+        failing.result(SECONDS)
+    assert recorded(journal).standing == Standing(2, "c2")
+    assert recorded(journal, "n").standing == BOOTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,7 @@ def test_no_layer_is_a_base_http_middleware() -> None:
 
 def test_every_operation_is_described_with_an_example(client: TestClient) -> None:
     told = list(operations(client))
-    assert len(told) == 16
+    assert len(told) == 18
     for method, path, operation in told:
         assert operation.get("description"), (method, path)
         success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
@@ -161,3 +162,61 @@ def references(document: Any) -> Iterator[str]:
 def test_the_playground_is_served_beside_the_api(client: TestClient) -> None:
     assert client.get("/").headers["content-type"] == "text/html; charset=utf-8"
     assert client.get("/static/vendor/htmx-4.0.1.min.js").status_code == 200
+
+
+# --- the short way ---------------------------------------------------------------------------------------------------
+
+BY_THE_LAYERS = {"sec-fetch-site": "none"}
+"""A header that a browser sends: with it, a request passes through every layer and the router."""
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'[{"op": "malloc", "size": 100, "as": "a"}]', 200),
+        (b'{"commands": [{"op": "trim"}], "version": 0}', 200),
+        (b'{"commands": [{"op": "trim"}], "version": 7}', 409),
+        (b"[]", 200),
+        (b"[{", 400),
+        (b'[{"op": "free", "ptr": "nowhere"}]', 422),
+        (b'[{"op": "fly"}]', 422),
+        (b"[" + b",".join([b'{"op": "trim"}'] * 101) + b"]", 413),
+        (b" " * 100_001, 413),
+    ],
+)
+def test_the_short_way_answers_as_the_layers_and_the_router_do(client: TestClient, body: bytes, status: int) -> None:
+    answers = []
+    for headers in ({}, BY_THE_LAYERS):
+        machine_id = client.post(MACHINES, json={"preset": "16mb"}).json()["id"]
+        answers.append(client.post(f"{MACHINES}/{machine_id}/commands", content=body, headers=headers))
+    short, layered = answers
+    assert (short.status_code, short.content) == (status, layered.content)
+    assert dict(short.headers) == dict(layered.headers)
+
+
+def test_the_short_way_knows_what_is_not_there(client: TestClient) -> None:
+    answers = [client.post(f"{MACHINES}/nobody/commands", json=[], headers=headers) for headers in ({}, BY_THE_LAYERS)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].content == answers[1].content
+
+
+def test_a_body_in_pieces_of_unknown_length_is_limited_too(client: TestClient) -> None:
+    machine_id = client.post(MACHINES, json={"preset": "16mb"}).json()["id"]
+    path = f"{MACHINES}/{machine_id}/commands"
+    assert client.post(path, content=iter([b'[{"op": ', b'"trim"}]'])).json()["version"] == 1
+    assert client.post(path, content=iter([b" " * 60_000] * 2)).status_code == 413
+
+
+def test_the_short_way_is_guarded_against_other_sites(client: TestClient) -> None:
+    machine_id = client.post(MACHINES, json={"preset": "16mb"}).json()["id"]
+    answer = client.post(
+        f"{MACHINES}/{machine_id}/commands", json=[{"op": "trim"}], headers={"origin": "http://evil.example"}
+    )
+    assert answer.status_code == 403
+
+
+def test_the_document_of_the_settings_names_each_with_its_default() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "server.md").read_text()
+    told = dict(re.findall(r"^\| `PAGEWALK_(\w+)` \| `([^`]*)` \|", text, re.MULTILINE))
+    real = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+    assert told == {name: "[]" if value == frozenset() else str(value) for name, value in real.items()}
