@@ -13,6 +13,7 @@ from engine.views.arena import arena
 from engine.views.at import at, at_address, at_file_page, at_frame, at_swap_slot
 from engine.views.bins import bins
 from engine.views.buddy import buddy
+from engine.views.buddy_steps import buddy_steps
 from engine.views.buddy_tree import buddy_tree
 from engine.views.changes import changes
 from engine.views.chunk import chunk
@@ -52,6 +53,7 @@ __all__ = [
     "at_swap_slot",
     "bins",
     "buddy",
+    "buddy_steps",
     "buddy_tree",
     "changes",
     "chunk",
@@ -95,6 +97,7 @@ VIEWS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
         "file_page": file_page,
         "swap_slot": swap_slot,
         "buddy": buddy,
+        "buddy_steps": buddy_steps,
         "buddy_tree": buddy_tree,
         "fragmentation": fragmentation,
         "slab": slab,
