@@ -3,6 +3,10 @@
 A record is one event with its simulated time and its cause, another record. Causes are opened at a few boundaries
 (command, libc call, system call, page fault, direct reclaim, kswapd, writeback, OOM kill, exit) and everything emitted
 until they close is their consequence. The records are a bounded ring: the oldest go first.
+
+An entry of the ring is a tuple that begins with the time and the cause. Then comes what it tells: an event whole; or its type
+and its fields one by one, which is what code that runs all the time appends (one tuple instead of three); or a command; or
+the mark that the cause was closed.
 """
 
 from __future__ import annotations
@@ -18,10 +22,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from engine.clock import Clock
-    from engine.commands import Command
     from engine.events import Event
 
 NO_CAUSE: Final = -1
+Entry = tuple[Any, ...]
+"""(time, cause, event), (time, cause, type of event, its fields …), (time, cause, command) or (time, cause, _CLOSED)."""
 OLDEST_KEPT: Final = 512
 """Records that a mark keeps, in case the ring drops them."""
 
@@ -43,14 +48,11 @@ class TraceMark(NamedTuple):
     total: int
     cause: int
     length: int
-    oldest: tuple[tuple[int, int, Event | _Closed | Command], ...]
+    oldest: tuple[Entry, ...]
 
 
-class _Closed(NamedTuple):
-    """Marks in the ring that the record named as its cause was closed at this time."""
-
-
-_CLOSED: Final = _Closed()
+_CLOSED: Final = None
+"""Marks in the ring that the record named as its cause was closed at this time."""
 
 
 class Cause:
@@ -80,8 +82,8 @@ class Trace:
 
     def __init__(self, clock: Clock, capacity: int) -> None:
         self.clock = clock
-        self.ring: deque[tuple[int, int, Event | _Closed | Command]] = deque(maxlen=capacity)
-        """(time, cause, event), oldest first. What runs at every command appends to it itself, as `emit` does."""
+        self.ring: deque[Entry] = deque(maxlen=capacity)
+        """Oldest first. What runs at every command appends to it itself, as `emit` does, and counts in `total`."""
         self.total = 0
         """Records made since boot, closings counted."""
         self.cause = NO_CAUSE
@@ -151,11 +153,11 @@ class Trace:
     def _pushed_out(self, mark: TraceMark) -> int:
         return max(0, mark.length + self.total - mark.total - (self.ring.maxlen or 0))
 
-    def take(self) -> tuple[tuple[int, int, Event | _Closed | Command], ...]:
+    def take(self) -> tuple[Entry, ...]:
         """The ring's records, to be put back with `put`; they are immutable, so that copies may share them."""
         return tuple(self.ring)
 
-    def put(self, records: tuple[tuple[int, int, Event | _Closed | Command], ...]) -> None:
+    def put(self, records: tuple[Entry, ...]) -> None:
         """Fills the ring with what `take` gave."""
         self.ring.clear()
         self.ring.extend(records)
@@ -170,8 +172,8 @@ class Trace:
 
     def last_command(self) -> int:
         """The seq of the last command that was begun; that of the oldest record that is held, where it is gone."""
-        for back, (_, _, event) in enumerate(reversed(self.ring), 1):
-            if not isinstance(event, tuple):
+        for back, entry in enumerate(reversed(self.ring), 1):
+            if _is_command(entry[2]):
                 return self.total - back
         return self.total - len(self.ring)
 
@@ -181,11 +183,11 @@ class Trace:
         wanted.reverse()
         base = self.total - len(wanted)
         ends = self._ends(wanted, base)
-        for seq, (ns, cause, event) in enumerate(wanted, base):
-            if isinstance(event, _Closed):
+        for seq, entry in enumerate(wanted, base):
+            ns, cause, told, *fields = entry
+            if told is _CLOSED:
                 continue
-            told = event if isinstance(event, tuple) else CommandPerformed(event)
-            yield Record(seq, ns, cause, told, ends.get(seq, ns))
+            yield Record(seq, ns, cause, _event(told, fields), ends.get(seq, ns))
 
     def spent(self, first: int) -> dict[int, int]:
         """How much of the time since the entry `first` passed under each cause itself, by the cause's seq; under NO_CAUSE what
@@ -198,7 +200,7 @@ class Trace:
         base = self.total - len(wanted)
         spent: dict[int, int] = {}
         before = wanted[0][0] if wanted else self.clock.ns
-        for ns, cause, _ in wanted:
+        for ns, cause, *_ in wanted:
             if ns != before:
                 under = cause if cause >= base else NO_CAUSE
                 spent[under] = spent.get(under, 0) + ns - before
@@ -207,14 +209,27 @@ class Trace:
             spent[NO_CAUSE] = spent.get(NO_CAUSE, 0) + self.clock.ns - before
         return spent
 
-    def _ends(self, wanted: list[tuple[int, int, Event | _Closed | Command]], base: int) -> dict[int, int]:
+    def _ends(self, wanted: list[Entry], base: int) -> dict[int, int]:
         """When each record from `base` on that took time ended: where it was closed; a command where the next one began."""
         ends: dict[int, int] = {}
         command = NO_CAUSE
-        for seq, (ns, cause, event) in enumerate(wanted, base):
-            if isinstance(event, _Closed):
+        for seq, (ns, cause, told, *_) in enumerate(wanted, base):
+            if told is _CLOSED:
                 ends[cause] = ns
-            elif not isinstance(event, tuple):
+            elif _is_command(told):
                 ends[command], command = ns, seq
         ends[command] = self.clock.ns
         return ends
+
+
+def _is_command(told: object) -> bool:
+    """Whether the third word of an entry is a command: neither an event, nor the type of one, nor the mark of a closing."""
+    return told is not _CLOSED and not isinstance(told, (tuple, type))
+
+
+def _event(told: Any, fields: list[Any]) -> Event:
+    """The event that an entry tells of, from its third word and those behind it."""
+    if isinstance(told, type):
+        event: Event = told(*fields)
+        return event
+    return told if isinstance(told, tuple) else CommandPerformed(told)

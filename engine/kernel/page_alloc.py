@@ -62,8 +62,6 @@ if TYPE_CHECKING:
 _NORMAL: Final = int(ZoneType.NORMAL)
 _HIGHMEM: Final = int(ZoneType.HIGHMEM)
 _PAGE_ALLOC_NS: Final = COSTS.page_alloc
-_new: Final = tuple.__new__
-"""Makes an event of its type and a tuple in half the time that its constructor takes."""
 PG_HEAD: Final = 1 << 16
 """include/linux/page-flags.h: a block asked for with __GFP_COMP, whose last reference frees all of it."""
 
@@ -146,7 +144,18 @@ class PageAllocator:
         kernel.clock.ns += _PAGE_ALLOC_NS
         trace = kernel.trace
         if trace.on:
-            trace.emit(_new(MmPageAlloc, (NO_PFN if page is None else page.pfn, order, gfp, migratetype)))
+            trace.ring.append(
+                (
+                    trace.clock.ns,
+                    trace.cause,
+                    MmPageAlloc,
+                    NO_PFN if page is None else page.pfn,
+                    order,
+                    gfp,
+                    migratetype,
+                )
+            )
+            trace.total += 1
         return page
 
     def _page_at_hand(self, highest: int, migratetype: int) -> Page | None:
@@ -320,7 +329,8 @@ class PageAllocator:
         kernel = self.kernel
         trace = kernel.trace
         if trace.on:
-            trace.emit(_new(MmPageFree, (pfn, order)))
+            trace.ring.append((trace.clock.ns, trace.cause, MmPageFree, pfn, order))
+            trace.total += 1
         kernel.vmstat.pgfree += 1 << order
         zone = self.page_zone(pfn)
         migratetype = zone.pageblock_flags.get(pfn >> PAGEBLOCK_ORDER, MIGRATE_MOVABLE)

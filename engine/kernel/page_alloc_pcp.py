@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from engine.kernel.mm_types import Page
     from engine.trace import Trace
 
-_new: Final = tuple.__new__
-"""Makes an event of its type and a tuple in half the time that its constructor takes."""
 PCP_BATCH_SCALE_MAX: Final = 5
 """CONFIG_PCP_BATCH_SCALE_MAX: at most 2**5 batches go back at once."""
 
@@ -102,7 +100,8 @@ def free_pcppages_bulk(zone: Zone, count: int, pindex: int, trace: Trace) -> Non
             migratetype = types.pop(pfn, list_type) if types else list_type
             free_one_page(zone, pfn, order, migratetype, False, trace)
             if trace.on:
-                trace.emit(_new(MmPagePcpuDrain, (pfn, order, migratetype)))
+                trace.ring.append((trace.clock.ns, trace.cause, MmPagePcpuDrain, pfn, order, migratetype))
+                trace.total += 1
 
 
 def nr_pcp_free(pcp: PerCpuPages, high: int, free_high: bool) -> int:

@@ -41,8 +41,6 @@ _SYSTEM_MEM: Final = SYSTEM_MEM >> 2
 _TRIM_THRESHOLD: Final = TRIM_THRESHOLD >> 2
 _TOP_PAD: Final = TOP_PAD >> 2
 _UNSORTED_BIN: Final = 1
-_new: Final = tuple.__new__
-"""Makes an event of its type and a tuple in half the time that its constructor takes."""
 
 
 def free_at_hand(heap: Heap, pages: dict[int, array[int]], chunk: int, head: int) -> int:
@@ -93,7 +91,7 @@ def free_at_hand(heap: Heap, pages: dict[int, array[int]], chunk: int, head: int
         words[at + _TOP] = chunk
         trace = heap.trace
         if trace.on:
-            trace.ring.append((trace.clock.ns, trace.cause, _new(TopMerged, (chunk, size))))
+            trace.ring.append((trace.clock.ns, trace.cause, TopMerged, chunk, size))
             trace.total += 1
         return size
     if not join:
@@ -131,8 +129,10 @@ def _to_fastbin(heap: Heap, pages: dict[int, array[int]], words: array[int], chu
     pages[mem >> 12][mem >> 2 & 1023] = mem >> 12 ^ first
     words[heap.arena_at + _HAVE_FASTCHUNKS] = 1
     words[place] = chunk
-    if heap.trace.on:
-        heap.trace.emit(_new(FastbinPut, (chunk, size)))
+    trace = heap.trace
+    if trace.on:
+        trace.ring.append((trace.clock.ns, trace.cause, FastbinPut, chunk, size))
+        trace.total += 1
     return size
 
 
@@ -160,7 +160,7 @@ def _to_unsorted(
     if trace.on:
         now, cause = trace.clock.ns, trace.cause
         if joined:
-            trace.ring.append((now, cause, _new(ChunkMerged, (chunk, size))))
+            trace.ring.append((now, cause, ChunkMerged, chunk, size))
             trace.total += 1
-        trace.ring.append((now, cause, _new(BinPut, (_UNSORTED_BIN, chunk, size))))
+        trace.ring.append((now, cause, BinPut, _UNSORTED_BIN, chunk, size))
         trace.total += 1
