@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.image import Mapping
 
@@ -86,9 +86,10 @@ class Outcome(NamedTuple):
     ended: Ended | None = None
 
 
-_NOTHING_ELSE = (None,) * (len(Outcome._fields) - 3)
+NOTHING_ELSE: Final = (None,) * (len(Outcome._fields) - 3)
+"""What follows the return value of a call that gives just that."""
 
 
 def returned(op: str, pid: int, ret: int | None) -> Outcome:
     """The outcome of a call that just gives `ret`; a third of the cost of Outcome's own constructor."""
-    return tuple.__new__(Outcome, (op, pid, ret, *_NOTHING_ELSE))
+    return tuple.__new__(Outcome, (op, pid, ret, *NOTHING_ELSE))

@@ -31,7 +31,7 @@ STRADDLING: Final = 0xFF8
 
 def unlink_chunk(heap: Heap, chunk: int) -> None:
     """unlink_chunk(): takes a free chunk out of its list. Aborts where its size or its neighbours contradict it."""
-    if unlink_at_hand(heap.cpu.write_pages, chunk):
+    if unlink_at_hand(heap.write_pages, chunk):
         return
     load32, store32 = heap.load32, heap.store32
     head = load32(chunk + SIZE)

@@ -61,19 +61,22 @@ class Heap:
         "mp",
         "perturb_at",
         "perturb_byte",
+        "read_pages",
         "store32",
         "tcache",
         "tcache_key",
         "trace",
         "tuning_page",
         "unistd",
+        "write_pages",
     )
 
     def __init__(self, cpu: CpuPort, trace: Trace, libc_base: int, tcache_key: int) -> None:
         self.cpu = cpu
         self.trace = trace
-        self.load32 = cpu.load32
-        self.store32 = cpu.store32
+        self.load32, self.store32 = cpu.load32, cpu.store32
+        self.read_pages, self.write_pages = cpu.read_pages, cpu.write_pages
+        """The CPU's pages at hand (see lanes.py)."""
         self.main_arena = libc_base + MAIN_ARENA_OFFSET
         self.mp = libc_base + MP_OFFSET
         self.perturb_byte = libc_base + PERTURB_BYTE_OFFSET
@@ -100,6 +103,7 @@ class Heap:
         self.cpu = self.unistd.cpu = cpu
         self.trace = self.unistd.trace = trace
         self.load32, self.store32 = cpu.load32, cpu.store32
+        self.read_pages, self.write_pages = cpu.read_pages, cpu.write_pages
 
     def ptmalloc_init(self) -> None:
         """ptmalloc_init() and malloc_init_state(): empty bins, and mp_ as the linker initialised it."""

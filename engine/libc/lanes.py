@@ -65,10 +65,10 @@ def allocate(heap: Heap, arena: int, request: int) -> int:
 
 def malloc_at_hand(heap: Heap, wanted: int) -> int:
     """A chunk of the main arena of `wanted` bytes; or -n: the general way must go on, after n unsorted chunks were filed."""
-    pages = heap.cpu.write_pages
+    pages = heap.write_pages
     filed = 0
     try:
-        words, tuning = pages[heap.arena_page], heap.cpu.read_pages[heap.tuning_page]
+        words, tuning = pages[heap.arena_page], heap.read_pages[heap.tuning_page]
         at, arena = heap.arena_at, heap.main_arena
         if tuning[heap.perturb_at]:
             return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.events.libc import BinPut, ChunkMerged, FastbinPut, TopMerged
-from engine.libc.bins import STRADDLING, relink_at_hand, unlink_at_hand
+from engine.libc.bins import STRADDLING, relink_at_hand
 from engine.libc.chunk import CHUNK_HDR_SZ, MINSIZE, PAGE, PREV_INUSE, SIZE_MASK
 from engine.libc.consolidate import free_to_unsorted, insert_and_tell
 from engine.libc.state import (
@@ -43,13 +43,15 @@ _TOP_PAD: Final = TOP_PAD >> 2
 _UNSORTED_BIN: Final = 1
 
 
-def free_at_hand(heap: Heap, pages: dict[int, array[int]], chunk: int, head: int) -> int:
+def free_at_hand(heap: Heap, page: array[int], chunk: int, head: int) -> int:
     """Frees a chunk, with header `head`, that the tcache does not take, joined with its neighbours where no fast bin takes it.
 
-    Its final size; 0, with nothing changed, where the general way has to be taken.
+    `page` is the frame that all of the header lies in. Its final size; 0, with nothing changed, where the general way has to
+    be taken.
     """
+    pages = heap.write_pages
     try:
-        words, tuning = pages[heap.arena_page], heap.cpu.read_pages[heap.tuning_page]
+        words, tuning = pages[heap.arena_page], heap.read_pages[heap.tuning_page]
         at = heap.arena_at
         size = head & SIZE_MASK
         next_chunk = chunk + size
@@ -59,7 +61,7 @@ def free_at_hand(heap: Heap, pages: dict[int, array[int]], chunk: int, head: int
         if next_head <= CHUNK_HDR_SZ or next_size >= words[at + _SYSTEM_MEM] or tuning[heap.perturb_at]:
             return 0
         if size <= tuning[heap.max_fast_at]:
-            return _to_fastbin(heap, pages, words, chunk, size)
+            return _to_fastbin(heap, page, words, chunk, size)
         top = words[at + _TOP]
         if (
             chunk == top
@@ -73,8 +75,9 @@ def free_at_hand(heap: Heap, pages: dict[int, array[int]], chunk: int, head: int
             behind = next_chunk + next_size
             behind_page, behind_at = pages[behind + 4 >> 12], behind + 4 >> 2 & 1023
             join = not behind_page[behind_at] & PREV_INUSE
+        place = chunk >> 2 & 1023
         if not head & PREV_INUSE:
-            before = pages[chunk >> 12][chunk >> 2 & 1023]
+            before = page[place]
             chunk -= before
             page, place = pages[chunk >> 12], chunk >> 2 & 1023
             if page[place + 1] & SIZE_MASK != before or chunk & 0xFFF == STRADDLING or chunk & 15 != CHUNK_HDR_SZ:
@@ -87,7 +90,7 @@ def free_at_hand(heap: Heap, pages: dict[int, array[int]], chunk: int, head: int
     joined = not head & PREV_INUSE
     if next_chunk == top:
         size += next_size
-        pages[chunk >> 12][(chunk >> 2 & 1023) + 1] = size | PREV_INUSE
+        page[place + 1] = size | PREV_INUSE
         words[at + _TOP] = chunk
         trace = heap.trace
         if trace.on:
@@ -96,12 +99,37 @@ def free_at_hand(heap: Heap, pages: dict[int, array[int]], chunk: int, head: int
         return size
     if not join:
         next_page[next_at + 1] = next_head & ~PREV_INUSE
-    elif unlink_at_hand(pages, next_chunk):
+    elif (
+        next_chunk & 0xFFF != STRADDLING
+        and next_page[next_at + 1] == next_head
+        and behind_page[behind_at - 1] == next_size
+        and relink_at_hand(pages, next_chunk, next_page, next_at, next_size)
+    ):
         size += next_size
         joined = True
     else:
         return free_to_unsorted(heap, heap.main_arena, chunk, size, next_chunk, next_size, joined=joined)
-    _to_unsorted(heap, pages, words, chunk, size, joined=joined)
+    unsorted, first = heap.main_arena + UNSORTED, words[at + _UNSORTED_FD]
+    first_page = pages.get(first + 12 >> 12)
+    if first_page is None or first & 3 or first_page[first + 12 >> 2 & 1023] != unsorted or chunk & 0xFFF == STRADDLING:
+        insert_and_tell(heap, unsorted, chunk, size, joined=joined)
+        return size
+    page[place + 3] = unsorted
+    page[place + 2] = first
+    words[at + _UNSORTED_FD] = chunk
+    first_page[first + 12 >> 2 & 1023] = chunk
+    if size >= MIN_LARGE_SIZE:
+        page[place + 4] = page[place + 5] = 0
+    page[place + 1] = size | PREV_INUSE
+    pages[chunk + size >> 12][chunk + size >> 2 & 1023] = size
+    trace = heap.trace
+    if trace.on:
+        now, cause = trace.clock.ns, trace.cause
+        if joined:
+            trace.ring.append((now, cause, ChunkMerged, chunk, size))
+            trace.total += 1
+        trace.ring.append((now, cause, BinPut, _UNSORTED_BIN, chunk, size))
+        trace.total += 1
     return size
 
 
@@ -119,14 +147,14 @@ def nothing_to_give_back(heap: Heap, pages: dict[int, array[int]]) -> bool:
     return size < words[mp + _TRIM_THRESHOLD] or MINSIZE < size < words[mp + _TOP_PAD] + MINSIZE + 1 + PAGE
 
 
-def _to_fastbin(heap: Heap, pages: dict[int, array[int]], words: array[int], chunk: int, size: int) -> int:
-    """The chunk becomes the first of its fast bin; 0 where it is that already. Raises KeyError."""
+def _to_fastbin(heap: Heap, page: array[int], words: array[int], chunk: int, size: int) -> int:
+    """The chunk, which begins in `page`, becomes the first of its fast bin; 0 where it is that already."""
     place = heap.arena_at + _FASTBINS + (size >> 3)
     first = words[place]
     if first == chunk:
         return 0
     mem = chunk + CHUNK_HDR_SZ
-    pages[mem >> 12][mem >> 2 & 1023] = mem >> 12 ^ first
+    page[mem >> 2 & 1023] = mem >> 12 ^ first
     words[heap.arena_at + _HAVE_FASTCHUNKS] = 1
     words[place] = chunk
     trace = heap.trace
@@ -134,33 +162,3 @@ def _to_fastbin(heap: Heap, pages: dict[int, array[int]], words: array[int], chu
         trace.ring.append((trace.clock.ns, trace.cause, FastbinPut, chunk, size))
         trace.total += 1
     return size
-
-
-def _to_unsorted(
-    heap: Heap, pages: dict[int, array[int]], words: array[int], chunk: int, size: int, *, joined: bool
-) -> None:
-    """The chunk becomes the first of the unsorted bin; its header is on a page at hand, and so is its foot."""
-    unsorted = heap.main_arena + UNSORTED
-    place = heap.arena_at + _UNSORTED_FD
-    first = words[place]
-    first_page = pages.get(first + 12 >> 12)
-    if first_page is None or first & 3 or first_page[first + 12 >> 2 & 1023] != unsorted or chunk & 0xFFF == STRADDLING:
-        insert_and_tell(heap, unsorted, chunk, size, joined=joined)
-        return
-    page, at = pages[chunk >> 12], chunk >> 2 & 1023
-    page[at + 3] = unsorted
-    page[at + 2] = first
-    words[place] = chunk
-    first_page[first + 12 >> 2 & 1023] = chunk
-    if size >= MIN_LARGE_SIZE:
-        page[at + 4] = page[at + 5] = 0
-    page[at + 1] = size | PREV_INUSE
-    pages[chunk + size >> 12][chunk + size >> 2 & 1023] = size
-    trace = heap.trace
-    if trace.on:
-        now, cause = trace.clock.ns, trace.cause
-        if joined:
-            trace.ring.append((now, cause, ChunkMerged, chunk, size))
-            trace.total += 1
-        trace.ring.append((now, cause, BinPut, _UNSORTED_BIN, chunk, size))
-        trace.total += 1

@@ -99,11 +99,11 @@ class Libc:
         """malloc(): `size` bytes, or 0 with errno ENOMEM. Aborts where the heap is damaged."""
         heap = self.heap
         index = (size + 19 >> 4) - 1
-        pages = heap.cpu.write_pages
+        pages = heap.write_pages
         try:
             tcache = pages[self._tcache_page]
             at = self._counts_at + (index >> 1)
-            if index < heap.cpu.read_pages[self._mp_page][self._bins_at]:
+            if index < heap.read_pages[self._mp_page][self._bins_at]:
                 counts = tcache[at]
                 shift = (index & 1) << 4
                 if counts >> shift & 0xFFFF:
@@ -132,18 +132,18 @@ class Libc:
         """free(). errno stays. Aborts where glibc notices that the pointer or the heap is not right."""
         heap = self.heap
         word = mem >> 2 & 1023
-        pages = heap.cpu.write_pages
+        pages = heap.write_pages
         size = 0
         try:
             page, tcache = pages[mem >> 12], pages[self._tcache_page]
             if word and not mem & 15:
                 head = page[word - 1]
                 index = (head >> 4) - 1
-                settings = heap.cpu.read_pages[self._mp_page]
+                settings = heap.read_pages[self._mp_page]
                 if head & 14 or index < 0:
                     pass
                 elif index >= settings[self._bins_at]:
-                    size = free_at_hand(heap, pages, mem - CHUNK_HDR_SZ, head)
+                    size = free_at_hand(heap, page, mem - CHUNK_HDR_SZ, head)
                 elif page[word + 1] != heap.tcache_key:
                     at = self._counts_at + (index >> 1)
                     shift = (index & 1) << 4
@@ -158,7 +158,7 @@ class Libc:
                             trace.ring.append((trace.clock.ns, trace.cause, PUT_EVENTS[index]))
                             trace.total += 1
                         return
-                    size = free_at_hand(heap, pages, mem - CHUNK_HDR_SZ, head)
+                    size = free_at_hand(heap, page, mem - CHUNK_HDR_SZ, head)
         except KeyError:
             pass
         if not size:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from engine.allocations import ASKED_BITS
 from engine.clock import COSTS
 from engine.kernel.errno import ErrorNumber
-from engine.outcome import Outcome, returned
+from engine.outcome import NOTHING_ELSE, Outcome, returned
 
 if TYPE_CHECKING:
     from engine.allocations import Allocations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SBRK_FAILED: Final = 0xFFFFFFFF
 _LIBC_CALL_NS: Final = COSTS.libc_call
+_new: Final = tuple.__new__
+"""Makes an outcome of its type and a tuple, without the call that its constructor is."""
 
 
 def _error(process: Process) -> str:
@@ -30,7 +32,7 @@ def malloc(machine: Machine, process: Process, command: Malloc, address: int) ->
     pointer = process.slots[command.as_] = process.libc.malloc(size)
     if pointer:
         process.allocations.given[pointer] = machine.version << ASKED_BITS | size
-        return returned("malloc", process.pid, pointer)
+        return _new(Outcome, ("malloc", process.pid, pointer, *NOTHING_ELSE))
     return Outcome("malloc", process.pid, 0, _error(process))
 
 
