@@ -28,10 +28,12 @@ CLOSE_CHECKPOINTS: Final = 2
 """How many closer checkpoints a step back leaves behind it."""
 STRETCH: Final = 16
 """Commands that are taken back together, and performed again up to the one that is wanted."""
+STRETCH_BEHIND: Final = 4
+"""The same where the session has just been taken back: whoever steps back once mostly does so again."""
 UNDO_FROM: Final = 256
 """In a session shorter than this, replaying all of it is quick, and nothing is kept for taking commands back."""
 STRETCHES_KEPT: Final = 2
-STRETCHES_KEPT_IN_THE_PAST: Final = 16
+STRETCHES_KEPT_IN_THE_PAST: Final = 20
 """How many stretches are kept while the session goes forward, and after it went back."""
 
 
@@ -52,7 +54,7 @@ class Session:
         self.machine = Machine(config)
         self.commands: list[Command] = []
         self._outcomes: list[Outcome] = []
-        self._chains: list[str] = [blake2b(repr(config).encode(), digest_size=DIGEST_BYTES).hexdigest()]
+        self._chains: list[bytes] = [blake2b(repr(config).encode(), digest_size=DIGEST_BYTES).digest()]
         self._checkpoints: dict[int, Checkpoint] = {}
         self._stretches: list[Stretch] = []
         """What can be taken back, oldest first: each begins where the one before ends, the last ends at this version."""
@@ -65,11 +67,11 @@ class Session:
     @property
     def chain(self) -> str:
         """A digest over everything that was seen so far: each command's outcome and its time. Cheap, unlike the state's."""
-        return self._chains[self.version]
+        return self._chains[self.version].hex()
 
     def chain_at(self, version: int) -> str:
         """The chain as it was after `version` commands of the history that is kept."""
-        return self._chains[version]
+        return self._chains[version].hex()
 
     @property
     def outcomes(self) -> Sequence[Outcome]:
@@ -135,11 +137,14 @@ class Session:
             machine.perform(self.commands[machine.version])
         return machine
 
-    def _advance(self, command: Command, keep: int) -> Outcome:
-        """Performs a command so that it can be taken back, if it stays in user mode. Raises CommandError."""
+    def _advance(self, command: Command, keep: int, stretch: int = STRETCH) -> Outcome:
+        """Performs a command so that it can be taken back, if it stays in user mode. Raises CommandError.
+
+        `keep`: how many stretches, of `stretch` commands each, are held for it.
+        """
         machine, stretches = self.machine, self._stretches
         process = machine.processes.get(command.pid) if machine.version >= UNDO_FROM else None
-        if not stretches or machine.version - stretches[-1].version >= STRETCH:
+        if not stretches or stretches[-1].over or machine.version - stretches[-1].version >= stretch:
             if stretches:
                 stretches[-1].end(machine)
                 del stretches[: -keep + 1]
@@ -163,7 +168,8 @@ class Session:
         if self.version > version:
             self._forget_stretches()
             self._rewind_to_checkpoint(version)
-        self.go_to(version)
+        while self.version < version:
+            self._advance(self.commands[self.version], STRETCHES_KEPT_IN_THE_PAST, STRETCH_BEHIND)
 
     def _rewind_to_checkpoint(self, version: int) -> None:
         """Goes back to the nearest checkpoint and forward again, leaving closer checkpoints on the way."""
@@ -210,5 +216,5 @@ def _thaw(checkpoint: Checkpoint) -> Machine:
     return machine
 
 
-def _link(chain: str, outcome: Outcome, time_ns: int) -> str:
-    return blake2b(f"{chain}{outcome!r}{time_ns}".encode(), digest_size=DIGEST_BYTES).hexdigest()
+def _link(chain: bytes, outcome: Outcome, time_ns: int) -> bytes:
+    return blake2b(f"{chain.hex()}{outcome!r}{time_ns}".encode(), digest_size=DIGEST_BYTES).digest()

@@ -184,10 +184,9 @@ class Trace:
         base = self.total - len(wanted)
         ends = self._ends(wanted, base)
         for seq, entry in enumerate(wanted, base):
-            ns, cause, told, *fields = entry
-            if told is _CLOSED:
-                continue
-            yield Record(seq, ns, cause, _event(told, fields), ends.get(seq, ns))
+            began: int = entry[0]
+            if entry[2] is not _CLOSED:
+                yield Record(seq, began, entry[1], _event(entry), ends.get(seq, began))
 
     def spent(self, first: int) -> dict[int, int]:
         """How much of the time since the entry `first` passed under each cause itself, by the cause's seq; under NO_CAUSE what
@@ -227,9 +226,10 @@ def _is_command(told: object) -> bool:
     return told is not _CLOSED and not isinstance(told, (tuple, type))
 
 
-def _event(told: Any, fields: list[Any]) -> Event:
-    """The event that an entry tells of, from its third word and those behind it."""
+def _event(entry: Entry) -> Event:
+    """The event that an entry tells of."""
+    told = entry[2]
     if isinstance(told, type):
-        event: Event = told(*fields)
+        event: Event = told(*entry[3:])
         return event
     return told if isinstance(told, tuple) else CommandPerformed(told)

@@ -81,6 +81,11 @@ class Stretch:
         tlb.write_pages.clear()
         machine.kernel.ram.undo = self._frames
 
+    @property
+    def over(self) -> bool:
+        """Whether it has been ended: no more commands may join it."""
+        return self._changed is not None
+
     def note(self, command: Command) -> None:
         """Before a command of the stretch is performed: remembers the variable that it may set."""
         name = getattr(command, "as_", None)

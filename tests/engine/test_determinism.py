@@ -184,3 +184,21 @@ def test_what_comes_after_a_step_back_takes_the_place_of_what_was() -> None:
     session.go_to(291)
     assert session.machine.digest() == other
     assert performed(session.commands).digest() == other
+
+
+def test_going_on_after_any_number_of_steps_back_is_as_if_nothing_had_been_taken_back() -> None:
+    session = Session(CONFIG)
+    for command in long_program(300):
+        session.perform(command)
+    for steps in range(1, 22):
+        for _ in range(steps):
+            session.go_to(session.version - 1)
+        for value in range(steps % 5 + 2):
+            session.perform(Write(ptr=f"s{value}", value=steps))
+        session.go_to(session.version - 2)
+        session.perform(Malloc(size=steps * 16, as_="s1"))
+        afresh = performed(session.commands)
+        assert session.machine.digest() == afresh.digest()
+        assert list(session.machine.trace.records()) == list(afresh.trace.records())
+        while session.version < 300:
+            session.perform(Read(ptr="s2"))
