@@ -11,6 +11,7 @@ import pytest
 
 from app.export_c import export_c, results_text
 from app.language import read_program
+from app.scenarios import scenarios
 from engine.config import PRESETS
 from engine.machine import Machine
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from engine.outcome import Outcome
 
 LABEL: Final = 33
+LINE_OF_MAPS: Final = re.compile(r" +[0-9a-f]{8}-[0-9a-f]{8} ")
 ADDRESS: Final = re.compile(r"\b0x[0-9a-f]{8}\b")
 MAPPINGS: Final = range(0xA0000000, 0xF8000000)
 HEAP: Final = 0x2000_0000
@@ -201,3 +203,47 @@ def test_a_program_takes_only_the_helpers_that_it_needs() -> None:
     assert "p_a = malloc(1);" in source
     assert "tell_maps" not in source
     assert "mine(" not in source
+
+
+# --- the library -----------------------------------------------------------------------------------------------------
+
+OF_THE_MACHINE: Final = frozenset(
+    ("maps", "status", "rss", "pfn", "pagemap", "vmstat", "meminfo", "oomscore", "sysctl", "alloc_pages", "free_pages")
+)
+"""What these print depends on the machine's memory and kernel, of which the host has others."""
+HOST_DIFFERS: Final = {
+    ("double-free-caught", "read32 a+4"): "the key that marks a chunk of the tcache is random",
+    ("use-after-free", "read32 a"): "the link is mangled with its own address, and the heap begins elsewhere",
+    ("segv-kinds", "read 0xc0000000"): "the kernel begins at 3 GB there, at 4 GB here",
+    ("stack-growth", "stack 9000000"): "the stack ends at 3 GB there, at 4 GB here",
+    ("file-mapping", "p = mmap 4K rw private file 0"): "gaps between the host's libraries are of other sizes",
+    ("file-mapping", "g = mmap 4K rw shared file 0"): "gaps between the host's libraries are of other sizes",
+    ("oom", "@child2 touch m 64M"): "the host has more memory, and kills nobody",
+    ("oom", "wait child2"): "the host has more memory, and kills nobody",
+}
+
+
+@pytest.mark.usefixtures("_compiler")
+@pytest.mark.parametrize("name", scenarios())
+def test_a_scenario_does_on_a_real_linux_what_it_does_here(name: str, tmp_path: Path) -> None:
+    scenario = scenarios()[name]
+    commands = scenario.program.commands
+    machine = Machine(scenario.config)
+    expected = results_text(scenario.config, commands, [machine.perform(command) for command in commands])
+    program = compiled(export_c(commands, scenario.title), tmp_path)
+    run = subprocess.run(["setarch", "-R", program], capture_output=True, text=True, check=False, timeout=60)
+    found, wanted = told(name, run.stdout), told(name, expected)
+    assert found == wanted
+    assert len(wanted) >= min(3, len(commands))
+
+
+def told(scenario: str, text: str) -> list[str]:
+    """The lines that do not depend on the host."""
+    lines = []
+    for line in comparable(text):
+        label = line[:LABEL].rstrip()
+        words = [word for word in label.split() if not word.startswith("@")]
+        operation = words[words.index("=") + 1] if "=" in words else words[0]
+        if operation not in OF_THE_MACHINE and (scenario, label) not in HOST_DIFFERS and not LINE_OF_MAPS.match(line):
+            lines.append(line)
+    return lines
