@@ -88,12 +88,17 @@ def replay(
     out: Annotated[Path, typer.Option(help="Where the answers go, as OUT/GROUP/NAME.jsonl.")],
     processes: Annotated[int, typer.Option("-j", min=1, max=256, help="Programs replayed at once.")] = 1,
 ) -> None:
-    """Replays recorded programs from their start alone, for comparison with what the real machine did."""
+    """Replays recorded programs from their start alone, for comparison with what the real machine did.
+
+    A program that cannot be replayed to its end is named at last, and the status is 2; the others have their answers.
+    """
     for group in groups:
         if not (group / "_machine.json").is_file() and not (group.name == MACHINES and group.is_file()):
             _fail(f"{group}: is neither a folder with a _machine.json nor a {MACHINES}")
-    count = replay_groups(groups, out, processes)
-    typer.echo(f"{count} replayed into {out}")
+    replayed = replay_groups(groups, out, processes)
+    typer.echo(f"{replayed.programs} replayed into {out}")
+    if replayed.failures:
+        _fail("not replayed to the end:\n" + "\n".join(replayed.failures))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.programs import ProgramLine, parse_program
 from app.replay_kernel import replay_machines, replay_program
-from app.rows import Row, rows_of, status_of
+from app.rows import KILLED, Row, exit_row, rows_of, status_of
 from engine.commands import Read, Touch, Write
 from engine.config import MachineConfig
 from engine.image import STACK_TOP, Mapping, ProgramImage
@@ -38,8 +38,18 @@ class Job(NamedTuple):
     answer: Path
 
 
-def replay(groups: Iterable[Path], out: Path, processes: int) -> int:
-    """Replays each folder of the corpus (or machines.json) into `out`; gives how many programs that were."""
+class Replayed(NamedTuple):
+    """What became of a replay: how many programs there were, and what stopped some of them before their end."""
+
+    programs: int
+    failures: tuple[str, ...]
+
+
+def replay(groups: Iterable[Path], out: Path, processes: int) -> Replayed:
+    """Replays each folder of the corpus (or machines.json) into `out`.
+
+    A program that cannot be replayed to its end keeps the rows it has got, and costs no other program its answer.
+    """
     jobs: list[Job] = []
     count = 0
     for group in groups:
@@ -50,23 +60,31 @@ def replay(groups: Iterable[Path], out: Path, processes: int) -> int:
         programs = sorted([*group.glob("*.t"), *group.glob("*.k")], key=lambda path: -path.stat().st_size)
         jobs += [Job(program, out / group.name / f"{program.stem}.jsonl") for program in programs]
     if processes == 1:
-        for job in jobs:
-            perform(job)
-    elif jobs:
+        told = list(map(perform, jobs))
+    else:
         with ProcessPoolExecutor(processes) as pool:
-            list(pool.map(perform, jobs))
-    return count + len(jobs)
+            told = list(pool.map(perform, jobs))
+    return Replayed(count + len(jobs), tuple(failure for failure in told if failure))
 
 
-def perform(job: Job) -> None:
-    """Replays one program and writes its answer."""
+def perform(job: Job) -> str:
+    """Replays one program and writes its answer, a row at a time. What stopped it, in words; empty where nothing did."""
     machine = json.loads((job.program.parent / "_machine.json").read_text())
     start = json.loads(job.program.with_suffix(".start.json").read_text())
     text = job.program.read_text()
-    rows = replay_program(machine, start, text) if job.program.suffix == ".k" else replay_user(machine, start, text)
     job.answer.parent.mkdir(parents=True, exist_ok=True)
     with job.answer.open("w") as answer:
-        answer.writelines(json.dumps(row) + "\n" for row in rows)
+        try:
+            rows = (
+                replay_program(machine, start, text)
+                if job.program.suffix == ".k"
+                else replay_user(machine, start, text)
+            )
+            for row in rows:
+                answer.write(json.dumps(row) + "\n")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the other programs are replayed
+            return f"{job.program.parent.name}/{job.program.name}: {type(error).__name__}: {error}"
+    return ""
 
 
 def replay_user(machine: dict[str, Any], start: dict[str, Any], program: str) -> Iterator[Row]:
@@ -75,12 +93,26 @@ def replay_user(machine: dict[str, Any], start: dict[str, Any], program: str) ->
     simulated.trace.on = False
     warm = tuple(_warming(simulated.config.image))
     _touch(simulated, 0, warm)
+    told_dead: set[int] = set()
     for line in parse_program(program):
+        process = simulated.processes.get(line.command.pid)
+        if process is not None and process.ended is not None:
+            # It was killed while another process ran. The recorder notices when it has a line for it.
+            if process.pid not in told_dead:
+                told_dead.add(process.pid)
+                yield exit_row(line.index, process.ended)
+            continue
         outcome = simulated.perform(line.command)
-        yield from rows_of(line, outcome)
-        if outcome.ended is not None and not outcome.pid and line.word != "wait":
-            yield {"end": status_of(outcome)}
+        if outcome.pid and simulated.processes[0].ended is not None:
+            # A child's line had the first process killed: nobody is left who would tell.
+            yield {"end": KILLED}
             return
+        yield from rows_of(line, outcome)
+        if outcome.ended is not None and line.word != "wait":
+            if not outcome.pid:
+                yield {"end": status_of(outcome)}
+                return
+            told_dead.add(outcome.pid)
         if line.word == "fork" and outcome.errno is None:
             _warm_both(simulated, line, warm)
     yield {"end": 0}

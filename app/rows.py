@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.programs import ProgramLine
-    from engine.outcome import Outcome, Signal
+    from engine.outcome import Ended, Outcome, Signal
 
 Row = dict[str, Any]
 ABORTED: Final = 128 + 6
@@ -54,6 +54,11 @@ def status_of(outcome: Outcome) -> int:
 def _handler_status(signal: Signal) -> int:
     """The recorder catches what would kill it, tells it, and exits with what a shell would have said."""
     return ABORTED if signal.name == "SIGABRT" else FAULTED
+
+
+def exit_row(index: int, ended: Ended) -> Row:
+    """How the recorder tells, at line `index` for it, that a child was killed while another process ran."""
+    return {"i": index, "p": ended.pid, "exit": ended.code, "termsig": ended.termsig}
 
 
 def _exit_status(outcome: Outcome) -> Row:
