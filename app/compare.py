@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from anyio import CapacityLimiter
 
 from app.outcome_words import told
+from app.words import refusal, t
 from engine.commands import Sysctl
 from engine.machine import Machine
 from engine.outcome import CommandError, Outcome
@@ -95,10 +96,13 @@ class Done(NamedTuple):
     def words(self) -> str:
         """The outcome in a few words."""
         if self.outcome is None:
-            return f"refused: {self.refused}"
-        outcome = self.outcome
-        faults = [f"{count} {name}" for count, name in ((outcome.minflt, "minor"), (outcome.majflt, "major")) if count]
-        return told(outcome) + (f" ({' and '.join(faults)} faults)" if faults else "")
+            return t("outcome.refused", refusal=refusal(self.refused))
+        words, minor, major = told(self.outcome), self.outcome.minflt, self.outcome.majflt
+        if minor and major:
+            return t("outcome.with_both", outcome=words, minor=minor, major=major)
+        if minor:
+            return t("outcome.with_minor", outcome=words, minor=minor)
+        return t("outcome.with_major", outcome=words, major=major) if major else words
 
 
 @dataclass(frozen=True, slots=True)

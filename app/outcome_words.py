@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from app.words import t
+
 if TYPE_CHECKING:
     from engine.outcome import Ended, Outcome, Signal
 
@@ -17,47 +19,46 @@ _SIGNALS: Final = {6: "SIGABRT", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV"}
 def told(outcome: Outcome) -> str:
     """The result in a few words: "0x0804e1a0", "7", "SIGSEGV MAPERR at 0x40000000"; "done" where there is nothing to say."""
     if outcome.signal is not None:
-        return _signal(outcome.signal) + _pages_before(outcome)
+        return _after_pages(outcome, _signal(outcome.signal))
     if outcome.ended is not None:
         return ended_words(outcome.ended)
     words = [_value(outcome), outcome.errno or ""]
-    return " ".join(word for word in words if word) or "done"
+    return " ".join(word for word in words if word) or t("outcome.done")
 
 
 def ended_words(ended: Ended) -> str:
     """How a process ended: "exit 0", "killed by SIGSEGV"."""
     if ended.termsig:
-        return f"killed by {_SIGNALS.get(ended.termsig, f'signal {ended.termsig}')}"
-    return f"exit {ended.code}"
+        signal = _SIGNALS.get(ended.termsig) or t("outcome.signal_number", number=ended.termsig)
+        return t("outcome.killed", signal=signal)
+    return t("outcome.exit", code=ended.code)
 
 
 def _signal(signal: Signal) -> str:
     if signal.message is not None:
         return f"{signal.name}: {signal.message}"
     code = _CODES.get((signal.name, signal.code), "")
-    at = "" if signal.address is None else f"at 0x{signal.address:08x}"
-    return " ".join(word for word in (signal.name, code, at) if word)
+    name = f"{signal.name} {code}".rstrip()
+    return name if signal.address is None else t("outcome.signal_at", signal=name, address=f"0x{signal.address:08x}")
 
 
-def _pages_before(outcome: Outcome) -> str:
-    return f" after {_pages(outcome.pages)}" if outcome.op == "touch" and isinstance(outcome.pages, int) else ""
-
-
-def _pages(count: int) -> str:
-    return f"{count} page" if count == 1 else f"{count} pages"
+def _after_pages(outcome: Outcome, signal: str) -> str:
+    if outcome.op == "touch" and isinstance(outcome.pages, int):
+        return t("outcome.after_pages", signal=signal, pages=outcome.pages)
+    return signal
 
 
 def _value(outcome: Outcome) -> str:
     if outcome.op in ADDRESSES or outcome.op in _KERNEL_ADDRESSES:
         return "" if outcome.ret is None else f"0x{outcome.ret:08x}"
     if outcome.op == "fork" and outcome.errno is None:
-        return f"process {outcome.ret}"
+        return t("outcome.process", pid=outcome.ret)
     if outcome.val is not None:
         return f"0x{outcome.val:08x}" if outcome.op == "read32" else str(outcome.val)
     if outcome.pages is not None:
-        return _pages(outcome.pages) if isinstance(outcome.pages, int) else outcome.pages
+        return t("outcome.pages", pages=outcome.pages) if isinstance(outcome.pages, int) else outcome.pages
     if outcome.bad is not None:
-        return f"{_pages(outcome.bad)} differ"
+        return t("outcome.differ", pages=outcome.bad)
     if outcome.frames is not None:
         return " ".join(f"{pfn:#07x}" if pfn else "-" for pfn in outcome.frames)
     if outcome.maps is not None:
@@ -71,7 +72,8 @@ def _value(outcome: Outcome) -> str:
 def faults_words(outcome: Outcome) -> str:
     """The page faults that a command took: "2 minor faults, 1 major fault"; nothing where it took none."""
     parts = []
-    for count, kind in ((outcome.minflt or 0, "minor fault"), (outcome.majflt or 0, "major fault")):
-        if count:
-            parts.append(f"{count} {kind}" + ("s" if count > 1 else ""))
+    if outcome.minflt:
+        parts.append(t("outcome.minor", faults=outcome.minflt))
+    if outcome.majflt:
+        parts.append(t("outcome.major", faults=outcome.majflt))
     return ", ".join(parts)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.command_words import words_of_command
-from app.pages.heap_band import STATE_WORDS, bin_name
+from app.pages.names import bin_name, chunk_state
+from app.words import t, word
 from engine import views
 from engine.views.arena import arena_of
 from engine.views.bins import BinKind
@@ -114,66 +115,58 @@ def _percent(part: float) -> str:
 
 def _summary(arena: ArenaView) -> str:
     blocks = arena.blocks
-    asked = f"{formats.times(blocks.count, 'block')}, {blocks.asked:,} bytes asked for"
-    return f"{asked} · {formats.size(arena.system_mem)} from the kernel"
+    return t("arena.summary", blocks=blocks.count, asked=blocks.asked, system=formats.size(arena.system_mem))
 
 
 def _states(arena: ArenaView) -> tuple[Figure, ...]:
     return tuple(
-        Figure(STATE_WORDS[state.state], f"{state.bytes:,}", formats.times(state.chunks, "chunk"))
+        Figure(chunk_state(state.state), f"{state.bytes:,}", t("arena.chunks", chunks=state.chunks))
         for state in arena.states
     )
 
 
 def _totals(arena: ArenaView) -> tuple[Figure, ...]:
     blocks, free = arena.blocks, arena.free
-    largest = f"the largest of {formats.times(free.chunks, 'chunk')} has {free.largest:,} bytes"
+    largest = t("arena.external_is", chunks=free.chunks, largest=free.largest)
+    waste = blocks.chunk_bytes - blocks.asked
     found = [
-        Figure("system_mem", f"{arena.system_mem:,}", f"got by sbrk; at most {arena.max_system_mem:,}"),
-        Figure("top", f"{arena.top_size:,}", f"at {formats.address(arena.top)}"),
+        Figure("system_mem", f"{arena.system_mem:,}", t("arena.system_mem", most=arena.max_system_mem)),
+        Figure("top", f"{arena.top_size:,}", t("arena.top_at", address=formats.address(arena.top))),
+        Figure(t("arena.mapped"), f"{arena.mmapped_mem:,}", t("arena.mapped_in", chunks=arena.mmaps)),
         Figure(
-            "mapped", f"{arena.mmapped_mem:,}", f"in {formats.times(arena.mmaps, 'chunk')} with mappings of their own"
-        ),
-        Figure(
-            "internal fragmentation",
+            t("arena.internal"),
             _percent(blocks.fragmentation),
-            f"{blocks.chunk_bytes - blocks.asked:,} of {blocks.chunk_bytes:,} bytes in the blocks' chunks were not asked for",
+            t("arena.internal_is", waste=waste, bytes=blocks.chunk_bytes),
         ),
-        Figure("external fragmentation", _percent(free.fragmentation), largest if free.chunks else "nothing is free"),
+        Figure(t("arena.external"), _percent(free.fragmentation), largest if free.chunks else t("arena.nothing_free")),
     ]
     if not arena.contiguous:
-        found.append(Figure("contiguous", "no", "the heap no longer grows by sbrk alone"))
+        found.append(Figure(t("arena.contiguous"), t("arena.no"), t("arena.contiguous_is")))
     return tuple(found)
 
 
-_MALLINFO: Final = {
-    "arena": "got by moving the break",
-    "ordblks": "free chunks, top counted",
-    "smblks": "chunks in fast bins",
-    "hblks": "chunks with mappings of their own",
-    "hblkhd": "bytes of those",
-    "usmblks": "always 0",
-    "fsmblks": "bytes in fast bins",
-    "uordblks": "bytes in use, those in the tcache too",
-    "fordblks": "bytes free",
-    "keepcost": "bytes of top",
-}
-
-
 def _mallinfo(arena: ArenaView) -> tuple[Figure, ...]:
-    return tuple(Figure(name, f"{value:,}", _MALLINFO[name]) for name, value in (arena.mallinfo or {}).items())
+    return tuple(
+        Figure(name, f"{value:,}", word("arena.mallinfo", name)) for name, value in (arena.mallinfo or {}).items()
+    )
 
 
 def _thresholds(limits: Thresholds) -> tuple[Figure, ...]:
-    adapts = "it grows with the mapped chunks that are freed" if limits.adapting else "set by mallopt: it stays"
+    others = (
+        ("trim_threshold", limits.trim_threshold),
+        ("top_pad", limits.top_pad),
+        ("max_fast", limits.max_fast),
+        ("tcache_count", limits.tcache_count),
+        ("tcache_max_bytes", limits.tcache_max_bytes),
+        ("mmap_max", limits.mmaps_maximum),
+    )
     return (
-        Figure("mmap_threshold", f"{limits.mmap_threshold:,}", f"requests from here on get a mapping; {adapts}"),
-        Figure("trim_threshold", f"{limits.trim_threshold:,}", "top from here on goes back to the kernel"),
-        Figure("top_pad", f"{limits.top_pad:,}", "asked for beyond the need when the heap grows"),
-        Figure("max_fast", f"{limits.max_fast:,}", "chunks up to this size go into fast bins"),
-        Figure("tcache_count", f"{limits.tcache_count:,}", "chunks of each size that the tcache holds at most"),
-        Figure("tcache_max_bytes", f"{limits.tcache_max_bytes:,}", "requests up to this size may come from the tcache"),
-        Figure("mmap_max", f"{limits.mmaps_maximum:,}", "mappings at most"),
+        Figure(
+            "mmap_threshold",
+            f"{limits.mmap_threshold:,}",
+            t("arena.adapts" if limits.adapting else "arena.stays"),
+        ),
+        *(Figure(name, f"{value:,}", word("arena.limits", name)) for name, value in others),
     )
 
 
@@ -182,7 +175,7 @@ def _leak(leak: Leak, session: Session, chosen: Chosen) -> LeakRow:
         href=chosen.href(leak.pointer),
         address=formats.address(leak.pointer),
         asked=f"{leak.asked:,}",
-        chunk="gone" if leak.chunk_bytes is None else f"{leak.chunk_bytes:,}",
+        chunk=t("arena.gone") if leak.chunk_bytes is None else f"{leak.chunk_bytes:,}",
         version=leak.given,
         command=words_of_command(session.commands[leak.given - 1]),
     )
@@ -190,7 +183,5 @@ def _leak(leak: Leak, session: Session, chosen: Chosen) -> LeakRow:
 
 def _leaked(lost: LeaksView) -> str:
     if not lost.blocks:
-        return f"No block is lost: each of {formats.times(lost.held, 'block')} has a pointer that leads to it."
-    count = len(lost.blocks)
-    verb = "is" if count == 1 else "are"
-    return f"{formats.times(count, 'block')} {verb} lost, {formats.times(lost.asked, 'byte')}: no pointer leads there any more."
+        return t("arena.none_lost", blocks=lost.held)
+    return t("arena.lost", blocks=len(lost.blocks), bytes=lost.asked)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from app.pages import formats
 from app.pages.heap_band import STATE_WORDS
 from app.pages.sentences import sentence
+from app.words import t, word
 from engine import views
 from engine.views.chunk import Field, Target, chunk_detail
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from engine.views.chunk import ChunkDetail, Word
     from engine.views.would_free import WouldFree
 
-PARTS: Final = (("asked", "asked for"), ("waste", "usable, not asked for"), ("overhead", "glibc's header"))
 _STORES_SHOWN: Final = 8
 
 
@@ -77,7 +77,7 @@ def chunk_panel(machine: Machine, chosen: Chosen) -> ChunkPanel | None:
     return ChunkPanel(
         title=" ".join(found.slots) or formats.address(found.address),
         summary=f"{formats.short_hex(found.size)} bytes at {formats.address(found.address)}, {STATE_WORDS[found.state]}",
-        rows=tuple(_row(word, found, chosen) for word in found.words),
+        rows=tuple(_row(each, found, chosen) for each in found.words),
         listed=_listed(found),
         parts=_parts(found),
         waste=_waste(found),
@@ -88,73 +88,88 @@ def chunk_panel(machine: Machine, chosen: Chosen) -> ChunkPanel | None:
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def _row(word: Word, chunk: ChunkDetail, chosen: Chosen) -> WordRow:
-    to = word.target_chunk
+def _row(found: Word, chunk: ChunkDetail, chosen: Chosen) -> WordRow:
+    to = found.target_chunk
     return WordRow(
-        name=word.field.value,
-        address=formats.address(word.address),
-        raw=formats.address(word.raw),
-        words=_meaning(word, chunk),
+        name=found.field.value,
+        address=formats.address(found.address),
+        raw=formats.address(found.raw),
+        words=_meaning(found, chunk),
         href="" if to is None else chosen.href(to + 8),
         link="" if to is None else formats.address(to),
-        bad=word.target is Target.NOWHERE,
+        bad=found.target is Target.NOWHERE,
     )
 
 
-def _meaning(word: Word, chunk: ChunkDetail) -> str:
-    match word.field:
+def _meaning(found: Word, chunk: ChunkDetail) -> str:
+    match found.field:
         case Field.PREV_SIZE:
-            return _prev_size(word, chunk)
+            return _prev_size(found, chunk)
         case Field.SIZE:
-            return f"size {formats.short_hex(chunk.size)} ({chunk.size:,} bytes) + {_bits(chunk)}"
+            return t("chunk.size", hex=formats.short_hex(chunk.size), bytes=chunk.size, bits=_bits(chunk))
         case Field.KEY:
-            return "the tcache's mark: a block that bears it is probably in there"
-    return _link(word)
+            return t("chunk.key")
+    return _link(found)
 
 
-def _prev_size(word: Word, chunk: ChunkDetail) -> str:
+def _prev_size(found: Word, chunk: ChunkDetail) -> str:
     if chunk.is_mmapped:
-        return f"{word.raw} bytes from the start of the mapping to here"
+        return t("chunk.prev_size_mapped", bytes=found.raw)
     if chunk.previous is not None:
-        return f"the chunk before is free and has {word.raw:,} bytes: it begins at {formats.address(chunk.previous)}"
-    return "no meaning now: the chunk before is in use, and may use this word"
+        return t("chunk.prev_size_free", bytes=found.raw, address=formats.address(chunk.previous))
+    return t("chunk.prev_size_unused")
 
 
 def _bits(chunk: ChunkDetail) -> str:
-    before = "in use" if chunk.prev_inuse else "free"
-    return ", ".join(
-        (
-            f"A {int(chunk.non_main_arena)} ({'of another arena' if chunk.non_main_arena else 'of the main arena'})",
-            f"M {int(chunk.is_mmapped)} ({'a mapping of its own' if chunk.is_mmapped else 'of the heap'})",
-            f"P {int(chunk.prev_inuse)} ({'no neighbours' if chunk.is_mmapped else f'the one before is {before}'})",
-        )
-    )
+    arena = t("chunk.bit_other" if chunk.non_main_arena else "chunk.bit_main")
+    mapped = t("chunk.bit_mapped" if chunk.is_mmapped else "chunk.bit_heap")
+    bit = int(chunk.prev_inuse)
+    before = t("chunk.bit_before_used" if chunk.prev_inuse else "chunk.bit_before_free", bit=bit)
+    if chunk.is_mmapped:
+        before = t("chunk.bit_alone", bit=bit)
+    return t("chunk.bits", arena=arena, mapped=mapped, before=before)
 
 
-def _link(word: Word) -> str:
-    which = "next" if word.field in (Field.NEXT, Field.FD, Field.FD_NEXTSIZE) else "previous"
-    of = " of another size" if word.field in (Field.FD_NEXTSIZE, Field.BK_NEXTSIZE) else ""
-    mixed = f"{formats.address(word.raw)} xor {formats.short_hex(word.address >> 12)} gives " if word.protected else ""
-    pointer = formats.address(word.points_to or 0)
-    match word.target:
+def _link(found: Word) -> str:
+    meaning = _leads_to(found)
+    if not found.protected:
+        return meaning
+    shifted = formats.short_hex(found.address >> 12)
+    return t("chunk.mixed", raw=formats.address(found.raw), shifted=shifted, meaning=meaning)
+
+
+def _leads_to(found: Word) -> str:
+    pointer = formats.address(found.points_to or 0)
+    match found.target:
         case Target.END:
-            return f"{mixed}NULL: the list ends here" if mixed else "NULL"
+            return t("chunk.null_ends" if found.protected else "chunk.null")
         case Target.BIN:
-            return f"{mixed}{pointer}: the list's head in the arena"
+            return t("chunk.head", pointer=pointer)
         case Target.NOWHERE:
-            return f"{mixed}{pointer}: no chunk is there, the link is damaged"
-    return f"{mixed}{pointer}: the {which} chunk{of}"
+            return t("chunk.nowhere", pointer=pointer)
+    match found.field:
+        case Field.NEXT | Field.FD:
+            return t("chunk.next", pointer=pointer)
+        case Field.FD_NEXTSIZE:
+            return t("chunk.next_size", pointer=pointer)
+        case Field.BK_NEXTSIZE:
+            return t("chunk.previous_size", pointer=pointer)
+    return t("chunk.previous", pointer=pointer)
 
 
 def _listed(chunk: ChunkDetail) -> str:
     found = chunk.listed
     if found is None:
         return ""
-    kind = {"fastbin": "fast bin"}.get(found.kind, found.kind if found.kind == "tcache" else f"{found.kind} bin")
-    size = f" of {formats.short_hex(found.size)} bytes" if found.size else ""
-    first = ", the next to be taken" if found.position == 0 else ""
-    damaged = "; the list is damaged" if found.damaged else ""
-    return f"number {found.position + 1} of {found.length} in the {kind}{size}{first}{damaged}"
+    name, position, length = word("chunk.lists", found.kind), found.position + 1, found.length
+    if found.size:
+        size = formats.short_hex(found.size)
+        said = t("chunk.listed_size", position=position, length=length, list=name, size=size)
+    else:
+        said = t("chunk.listed", position=position, length=length, list=name)
+    if found.position == 0:
+        said = t("chunk.listed_next", listed=said)
+    return t("chunk.listed_damaged", listed=said) if found.damaged else said
 
 
 # --- waste -----------------------------------------------------------------------------------------------------------
@@ -165,22 +180,21 @@ def _parts(chunk: ChunkDetail) -> tuple[Part, ...]:
         return ()
     sizes = {"asked": chunk.asked, "waste": chunk.waste, "overhead": chunk.overhead}
     return tuple(
-        Part(kind, words, sizes[kind], f"g{max(1, round(12 * sizes[kind] / chunk.size))}")
-        for kind, words in PARTS
-        if sizes[kind]
+        Part(kind, word("chunk.parts", kind), size, f"g{max(1, round(12 * size / chunk.size))}")
+        for kind, size in sizes.items()
+        if size
     )
 
 
 def _waste(chunk: ChunkDetail) -> str:
     if chunk.usable is None and chunk.asked is not None and chunk.freed is None:
-        return f"The program has it, and asked for {chunk.asked:,} bytes; what the header says of it is damaged."
+        return t("chunk.damaged", asked=chunk.asked)
     if chunk.usable is None:
-        asked = "" if chunk.asked is None else f" When it was last a block, {chunk.asked:,} bytes were asked for."
-        return f"It is nobody's block now.{asked}"
+        return t("chunk.nobody") if chunk.asked is None else t("chunk.nobody_asked", asked=chunk.asked)
     if chunk.asked is None:
-        return f"{chunk.usable:,} bytes are usable of {chunk.size:,}."
-    part = f"{100 * (chunk.size - chunk.asked) / chunk.size:.1f} %"
-    return f"{chunk.asked:,} bytes asked for, {chunk.usable:,} usable, {chunk.size:,} in the chunk: {part} is overhead."
+        return t("chunk.usable", usable=chunk.usable, size=chunk.size)
+    percent = f"{100 * (chunk.size - chunk.asked) / chunk.size:.1f} %"
+    return t("chunk.waste", asked=chunk.asked, usable=chunk.usable, size=chunk.size, percent=percent)
 
 
 # --- what free() would do --------------------------------------------------------------------------------------------
@@ -191,15 +205,22 @@ def _free(machine: Machine, chunk: ChunkDetail, pid: int) -> FreeTold | None:
         return None
     dry: WouldFree = views.would_free(machine, chunk.mem, pid)
     stores = [
-        f"{formats.address(store.address)}: {formats.address(store.before)} becomes {formats.address(store.after)}"
+        t(
+            "chunk.becomes",
+            address=formats.address(store.address),
+            before=formats.address(store.before),
+            after=formats.address(store.after),
+        )
         for store in dry.stores
     ]
     more = len(stores) - _STORES_SHOWN
     return FreeTold(
         call=f"free({chunk.slots[0] if chunk.slots else formats.address(chunk.mem)})",
         steps=tuple(sentence(step.event).words for step in dry.steps)
-        + tuple(f"It asks the kernel: {call.name}({_arguments(call.arguments)})." for call in dry.system_calls),
-        stores=(*stores[:_STORES_SHOWN], *([f"… {formats.times(more, 'word')} more"] if more > 0 else [])),
+        + tuple(
+            t("chunk.asks_kernel", call=call.name, arguments=_arguments(call.arguments)) for call in dry.system_calls
+        ),
+        stores=(*stores[:_STORES_SHOWN], *([t("chunk.words_more", words=more)] if more > 0 else [])),
         ends=_ends(dry),
         bad=not dry.goes_well,
     )
@@ -211,11 +232,11 @@ def _arguments(values: tuple[int, ...]) -> str:
 
 def _ends(dry: WouldFree) -> str:
     if dry.aborts_with is not None:
-        return f"glibc would say “{dry.aborts_with}” and end the process."
+        return t("chunk.would_abort", message=dry.aborts_with)
     if dry.faults_at is not None:
-        return f"The access to {formats.address(dry.faults_at)} would end the process: SIGSEGV."
+        return t("chunk.would_fault", address=formats.address(dry.faults_at))
     if dry.endless:
-        return "It would never come back: a damaged list runs in a circle."
+        return t("chunk.would_not_end")
     if dry.not_in_memory_at is not None:
-        return f"A page at {formats.address(dry.not_in_memory_at)} must be read from its file first."
-    return "It would go well. Nothing was changed to find this out."
+        return t("chunk.would_read", address=formats.address(dry.not_in_memory_at))
+    return t("chunk.would_go_well")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats
 from app.pages.command_words import words_of_command
-from app.pages.heap_band import STATE_WORDS
+from app.pages.names import chunk_state
+from app.words import t, word
 from engine import views
 from engine.views.chunk import Field
 from engine.views.damaged_words import Mistake
@@ -24,18 +25,6 @@ if TYPE_CHECKING:
 CHUNKS_CHECKED: Final = 1000
 """A larger heap is looked through only where something is wrong at first sight."""
 WORDS_SHOWN: Final = 6
-
-TITLES: Final = {
-    Mistake.DOUBLE_FREE: "A block was freed twice",
-    Mistake.USE_AFTER_FREE: "A block was used after it was freed",
-    Mistake.OVERFLOW: "A store ran over the end of a block",
-    Mistake.OVERFLOW_INTO_TOP: "A store ran over the end of the last block, into top",
-    Mistake.UNDERFLOW: "A store went before the start of a block",
-    Mistake.INVALID_POINTER: "The pointer is none that malloc gave",
-    Mistake.MEMORY_GONE: "Pages of the heap were taken away",
-    Mistake.STRAY_STORE: "A store hit glibc's own data",
-    Mistake.UNKNOWN: "The heap is damaged",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +52,7 @@ def damage_panel(session: Session, heap: HeapView, bins: BinsView, pid: int) -> 
     found: DamageView | None = views.damage(session, pid)
     if found is None:
         return None
-    return DamagePanel(TITLES[found.mistake], _said(found), tuple(_story(found)), _steps(found))
+    return DamagePanel(word("damage.title", found.mistake), _said(found), tuple(_story(found)), _steps(found))
 
 
 def _worth_a_look(heap: HeapView, bins: BinsView) -> bool:
@@ -77,21 +66,23 @@ def _worth_a_look(heap: HeapView, bins: BinsView) -> bool:
 
 def _said(found: DamageView) -> str:
     if found.at is None:
-        return "Nothing has noticed yet, and the process lives: but words of its heap contradict each other."
+        return t("damage.unnoticed")
+    step = _step(found.at)
     if found.message is not None:
-        return f"glibc said “{found.message}” in {_step(found.at)}, and ended the process ({found.signal})."
-    where = "" if found.fault_address is None else f" at {formats.address(found.fault_address)}"
-    return f"The process got {found.signal}{where} in {_step(found.at)}."
+        return t("damage.glibc_said", message=found.message, step=step, signal=found.signal)
+    if found.fault_address is None:
+        return t("damage.got_signal", signal=found.signal, step=step)
+    return t("damage.got_signal_at", signal=found.signal, address=formats.address(found.fault_address), step=step)
 
 
 def _step(performed: Performed) -> str:
-    return f"step {performed.version} ({words_of_command(performed.command)})"
+    return t("damage.step", step=performed.version, command=words_of_command(performed.command))
 
 
 def _story(found: DamageView) -> list[str]:
-    told = [_word(word) for word in found.words[:WORDS_SHOWN]]
+    told = [_word(each) for each in found.words[:WORDS_SHOWN]]
     if len(found.words) > WORDS_SHOWN:
-        told.append(f"And {formats.times(len(found.words) - WORDS_SHOWN, 'word')} more.")
+        told.append(t("damage.words_more", words=len(found.words) - WORDS_SHOWN))
     if found.freed is not None:
         told.append(_freed(found, found.freed))
     elif found.mistake is Mistake.INVALID_POINTER and found.points_into is not None:
@@ -102,74 +93,100 @@ def _story(found: DamageView) -> list[str]:
 
 
 def _nobody(found: DamageView) -> str:
-    back = "the beginning" if not found.looked_from else f"step {found.looked_from}"
-    return f"No step since {back} was found that stored where it should not."
+    if found.looked_from:
+        return t("damage.no_step_since", step=found.looked_from)
+    return t("damage.no_step")
 
 
 def _freed(found: DamageView, freed: Performed) -> str:
-    given = "" if found.allocated is None else f" was given by {_step(found.allocated)} and"
-    block = "" if found.pointer is None else f" at {formats.address(found.pointer)}"
+    block, step = t("damage.the_block"), _step(freed)
+    if found.pointer is not None:
+        block = t("damage.the_block_at", pointer=formats.address(found.pointer))
     again = found.freed_again or found.at
-    then = "" if again is None else f"; {_step(again)} passed it to glibc once more"
-    return f"The block{block}{given} freed by {_step(freed)}{then}."
+    if found.allocated is None:
+        if again is None:
+            return t("damage.freed", block=block, step=step)
+        return t("damage.freed_again", block=block, step=step, again=_step(again))
+    given = _step(found.allocated)
+    if again is None:
+        return t("damage.freed_given", block=block, given=given, step=step)
+    return t("damage.freed_given_again", block=block, given=given, step=step, again=_step(again))
 
 
 def _points_into(into: PointsInto) -> str:
+    said = _where(into)
+    return said if into.aligned else f"{said} {t('damage.unaligned')}"
+
+
+def _where(into: PointsInto) -> str:
     pointer = formats.address(into.pointer)
-    unaligned = "" if into.aligned else " It is no multiple of 16, as every pointer from malloc is."
     if into.region is None:
-        return f"{pointer} leads nowhere: nothing is mapped there.{unaligned}"
+        return t("damage.leads_nowhere", pointer=pointer)
     if into.chunk is None or into.offset is None or into.chunk_state is None:
-        return f"{pointer} leads into {into.region}, where malloc has no block.{unaligned}"
+        return t("damage.leads_into", pointer=pointer, region=into.region)
     if into.block is not None:
-        return (
-            f"{pointer} lies {formats.times(into.offset, 'byte')} inside the block at {formats.address(into.block)},"
-            f" for which {into.asked} bytes were asked: only its start can be freed.{unaligned}"
-        )
-    return f"{pointer} lies inside a chunk that is {STATE_WORDS[into.chunk_state]}.{unaligned}"
+        block = formats.address(into.block)
+        return t("damage.inside_block", pointer=pointer, offset=into.offset, block=block, asked=into.asked)
+    return t("damage.inside_chunk", pointer=pointer, state=chunk_state(into.chunk_state))
 
 
 # --- one damaged word ------------------------------------------------------------------------------------------------
 
 
-def _word(word: DamagedWord) -> str:
-    what = f"{_place(word)}, the word at {formats.address(word.address)}"
-    if word.after is None:
-        return f"{_step(word.by).capitalize()} took away the page of {what}."
-    before = "" if word.before is None else f"was {formats.address(word.before)} and "
-    return f"{_step(word.by).capitalize()} {_did(word)} and changed {what}. It {before}became {formats.address(word.after)}."
+def _word(found: DamagedWord) -> str:
+    step, command = found.by.version, words_of_command(found.by.command)
+    what = t("damage.what", place=_place(found), address=formats.address(found.address))
+    if found.after is None:
+        return t("damage.took_page", step=step, command=command, what=what)
+    did, after = _did(found), formats.address(found.after)
+    if found.before is None:
+        return t("damage.changed", step=step, command=command, did=did, what=what, after=after)
+    before = formats.address(found.before)
+    return t("damage.changed_from", step=step, command=command, did=did, what=what, before=before, after=after)
 
 
-def _place(word: DamagedWord) -> str:
-    if word.chunk is None or word.chunk_state is None:
-        return "a word"
-    if word.chunk_state is ChunkState.TCACHE_STRUCT:
-        return "a word of the tcache"
-    name = {None: "a word", Field.SIZE: "the size", Field.PREV_SIZE: "prev_size"}.get(word.field)
-    name = name or (f"the link {word.field.value}" if word.field is not None else "a word")
-    if word.chunk_state is ChunkState.TOP:
-        return f"{name} of top"
-    return f"{name} of the chunk at {formats.address(word.chunk)} ({STATE_WORDS[word.chunk_state]})"
+def _place(found: DamagedWord) -> str:
+    if found.chunk is None or found.chunk_state is None:
+        return t("damage.a_word")
+    if found.chunk_state is ChunkState.TCACHE_STRUCT:
+        return t("damage.tcache_word")
+    field = _field(found.field)
+    if found.chunk_state is ChunkState.TOP:
+        return t("damage.of_top", field=field)
+    state = chunk_state(found.chunk_state)
+    return t("damage.of_chunk", field=field, chunk=formats.address(found.chunk), state=state)
 
 
-def _did(word: DamagedWord) -> str:
-    if word.through is None or word.offset is None:
-        return "reached into memory that was not its own" if word.by.command.op != "madvise" else "emptied a page"
-    block = _block(word.through)
-    if word.offset < 0:
-        return f"stored {formats.times(-word.offset, 'byte')} before the start of {block}"
-    if word.offset < word.through.asked and word.through.freed is not None:
-        return f"stored into {block}, which step {word.through.freed} had freed,"
-    return f"stored {formats.times(word.offset - word.through.asked, 'byte')} behind the end of {block}"
+def _field(field: Field | None) -> str:
+    match field:
+        case None:
+            return t("damage.a_word")
+        case Field.SIZE:
+            return t("damage.the_size")
+        case Field.PREV_SIZE:
+            return t("damage.prev_size")
+    return t("damage.the_link", field=field.value)
+
+
+def _did(found: DamagedWord) -> str:
+    if found.through is None or found.offset is None:
+        return t("damage.emptied" if found.by.command.op == "madvise" else "damage.not_own")
+    block = _block(found.through)
+    if found.offset < 0:
+        return t("damage.stored_before", bytes=-found.offset, block=block)
+    if found.offset < found.through.asked and found.through.freed is not None:
+        return t("damage.stored_freed", block=block, step=found.through.freed)
+    return t("damage.stored_behind", bytes=found.offset - found.through.asked, block=block)
 
 
 def _block(through: Through) -> str:
-    name = f"block {through.slot}" if through.slot else f"the block at {formats.address(through.pointer)}"
-    return f"{name} ({formats.times(through.asked, 'byte')})"
+    if through.slot:
+        return t("damage.block_named", name=through.slot, bytes=through.asked)
+    return t("damage.block_at", pointer=formats.address(through.pointer), bytes=through.asked)
 
 
 def _steps(found: DamageView) -> tuple[StepLink, ...]:
-    named = [word.by for word in found.words[:WORDS_SHOWN]]
+    named = [each.by for each in found.words[:WORDS_SHOWN]]
     named += [each for each in (found.allocated, found.freed, found.freed_again, found.at) if each is not None]
     return tuple(
         StepLink(version, words_of_command(command))

@@ -7,60 +7,28 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
+from app.words import t, word
 from engine.views.fault_decisions import Answer, Question
 
 if TYPE_CHECKING:
     from app.pages.marks import Chosen, Marks
-    from engine.views.fault_decisions import FaultDecisionsView, FaultTold, Parting
+    from engine.views.fault_decisions import Decision, FaultDecisionsView, FaultTold, Parting
 
 OPEN_FAULTS: Final = 2
 """So many kinds of faults are told at once; of more, those about the chosen thing."""
-QUESTION_WORDS: Final = {
-    Question.USER_ADDRESS: "Is it the program's own address, below 3 GB?",
-    Question.REGION: "Does a region hold it?",
-    Question.STACK: "Is the region above a stack that may grow to it?",
-    Question.ACCESS: "Does the region allow this access?",
-    Question.TABLE: "Is there a page table for these 4 MB?",
-    Question.ENTRY: "What does the table entry hold?",
-    Question.BACKING: "What belongs there?",
-    Question.WRITE: "Is it a write?",
-    Question.SHARED: "Do writes reach the file, or another process?",
-    Question.IN_MEMORY: "Is the page in memory already?",
-    Question.OTHERS: "Has anybody else this page?",
-    Question.MEMORY: "Is there a frame for it?",
-}
-_ANSWER_WORDS: Final = {
-    Answer.YES: "yes",
-    Answer.NO: "no",
-    Answer.NO_REGION_ABOVE: "no, nor is there one above",
-    Answer.EMPTY: "nothing: it is empty",
-    Answer.SWAPPED: "a slot of the swap area",
-    Answer.WRITE_PROTECTED: "a frame, write-protected",
-    Answer.ANONYMOUS: "anonymous memory",
-    Answer.FILE: "a page of a file",
-    Answer.ZERO_PAGE: "everybody: it is the zero page",
-    Answer.BEYOND_END: "there is none: beyond the file's end",
-}
-_SPECIAL: Final = {
-    (Question.TABLE, Answer.NO): "no: one is made",
-    (Question.SHARED, Answer.NO): "no: the mapping is private",
-    (Question.SHARED, Answer.YES): "yes: the mapping is shared",
-    (Question.IN_MEMORY, Answer.NO): "no: the disk is read, a major fault",
-    (Question.WRITE, Answer.NO): "no, a read",
-    (Question.OTHERS, Answer.YES): "yes: it must be copied",
-    (Question.OTHERS, Answer.NO): "no: it may be written in place",
-    (Question.MEMORY, Answer.NO): "no: somebody must be killed",
-}
-BRANCH_WORDS: Final = {
-    "do_anonymous_page": "a frame of zeros",
-    "wp_page_copy": "a copy of its own",
-    "wp_page_reuse": "the same frame, writable now",
-    "filemap_map_pages": "the page cache's frame, and its neighbours",
-    "do_read_fault": "the page cache's frame",
-    "do_cow_fault": "a private copy of the file's page",
-    "do_shared_fault": "the page cache's frame, dirty now",
-    "do_swap_page": "back from swap",
-}
+_SPECIAL: Final = frozenset(
+    (
+        (Question.TABLE, Answer.NO),
+        (Question.SHARED, Answer.NO),
+        (Question.SHARED, Answer.YES),
+        (Question.IN_MEMORY, Answer.NO),
+        (Question.WRITE, Answer.NO),
+        (Question.OTHERS, Answer.YES),
+        (Question.OTHERS, Answer.NO),
+        (Question.MEMORY, Answer.NO),
+    )
+)
+"""Answers that say what follows: the catalogue has them by question and answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +85,7 @@ def fault_panel(view: FaultDecisionsView, chosen: Chosen, marks: Marks) -> Fault
     alike = [list(group) for _, group in groupby(view.faults, _decided)]
     few = len(alike) <= OPEN_FAULTS
     boxes = tuple(_box(group, chosen, marks, few=few) for group in alike)
-    return FaultPanel(boxes, formats.times(view.left_out, "fault") + " more in between" if view.left_out else "")
+    return FaultPanel(boxes, t("fault.left_out", faults=view.left_out) if view.left_out else "")
 
 
 def _decided(told: FaultTold) -> tuple[object, ...]:
@@ -132,8 +100,8 @@ def _box(group: list[FaultTold], chosen: Chosen, marks: Marks, *, few: bool) -> 
     lit = (page,) if told.pfn is None else (page, keys.frame(told.pfn))
     lines = tuple(
         DecisionLine(
-            QUESTION_WORDS[decision.question],
-            _SPECIAL.get((decision.question, decision.answer), _ANSWER_WORDS[decision.answer]),
+            word("fault.question", decision.question),
+            _answer(decision),
             decision.function,
             stops=bool(told.signal) and number == len(told.decisions) - 1,
         )
@@ -141,7 +109,7 @@ def _box(group: list[FaultTold], chosen: Chosen, marks: Marks, *, few: bool) -> 
     )
     return FaultBox(
         seq=told.seq,
-        asked=f"{'write' if told.write else 'read'} at {formats.address(told.address)}",
+        asked=t("fault.write_at" if told.write else "fault.read_at", address=formats.address(told.address)),
         href=chosen.href_of(told.address, told.pid),
         came=_came(told),
         branch=told.branch,
@@ -151,27 +119,34 @@ def _box(group: list[FaultTold], chosen: Chosen, marks: Marks, *, few: bool) -> 
         lines=lines,
         parting=None if told.parting is None else _parting(told.pid, told.parting, chosen),
         open=few or bool(told.signal) or any(keys.page(one.address >> 12) in marks.selected for one in group),
-        more=f"{len(group) - 1} more alike, the last at {formats.address(last.address)}" if len(group) > 1 else "",
+        more=t("fault.alike", count=len(group) - 1, address=formats.address(last.address)) if len(group) > 1 else "",
     )
+
+
+def _answer(decision: Decision) -> str:
+    if (decision.question, decision.answer) in _SPECIAL:
+        return word("fault.answer", f"{decision.question}_{decision.answer}")
+    return word("fault.answer", decision.answer)
 
 
 def _came(told: FaultTold) -> str:
     if told.signal:
-        return f"the program gets {told.signal}"
+        return t("fault.gets", signal=told.signal)
     if told.pfn is None:
-        return "no memory for it"
-    what = "the zero page" if told.zero else BRANCH_WORDS.get(told.branch, told.branch)
-    slot = f", slot {told.slot}" if told.slot is not None else ""
-    return f"{what}{slot}: frame {formats.pfn(told.pfn)}"
+        return t("fault.no_memory")
+    what = t("fault.zero_page") if told.zero else word("fault.branch", told.branch, told.branch)
+    if told.slot is not None:
+        return t("fault.came_slot", what=what, slot=told.slot, pfn=formats.pfn(told.pfn))
+    return t("fault.came", what=what, pfn=formats.pfn(told.pfn))
 
 
 def _parting(pid: int, parting: Parting, chosen: Chosen) -> PartingLine:
     if parting.mapcount:
-        left = f"keeps {formats.times(parting.refcount, 'reference')}, {formats.times(parting.mapcount, 'mapping')}"
+        words = t("fault.keeps", references=parting.refcount, mappings=parting.mapcount, pid=pid)
     else:
-        left = "is mapped by nobody now"
+        words = t("fault.nobody", pid=pid)
     return PartingLine(
-        words=f"{left}; process {pid} has a frame of its own,",
+        words=words,
         old=formats.pfn(parting.old),
         old_href=chosen.frame_href(parting.old),
         new=formats.pfn(parting.new),

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.pages import formats
-from app.pages.heap_band import STATE_WORDS
-from app.pages.physical_band import OWNER_WORDS
-from app.pages.walk_band import STOP_WORDS
+from app.pages.names import chunk_state, frame_owner, walk_stop
+from app.words import t, word
 
 if TYPE_CHECKING:
     from app.pages.marks import Chosen
@@ -54,7 +53,7 @@ def facts(chosen: Chosen) -> tuple[Fact, ...]:
     at = chosen.at
     found: list[Fact] = []
     if at.slots:
-        found.append(Fact("pointer", ", ".join(slot.name for slot in at.slots)))
+        found.append(Fact(t("here.pointer"), ", ".join(slot.name for slot in at.slots)))
     if at.chunk is not None:
         found += _chunk(at.chunk, at.address, chosen)
     found += _region(at, chosen)
@@ -69,46 +68,47 @@ def facts(chosen: Chosen) -> tuple[Fact, ...]:
 
 
 def _chunk(chunk: ChunkView, address: int, chosen: Chosen) -> list[Fact]:
-    names = f"{' '.join(chunk.slots)}: " if chunk.slots else ""
+    size, names = formats.short_hex(chunk.size), " ".join(chunk.slots)
+    words = t("here.chunk_is", size=size, state=chunk_state(chunk.state))
+    if names:
+        words = t("here.chunk_named", names=names, size=size, state=chunk_state(chunk.state))
+    flags = "".join(f" + {word('here.flag', flag)}" for flag in chunk.flags)
+    head = t("here.header_is", head=formats.address(chunk.head), size=size, flags=flags)
     found = [
-        Fact(
-            "chunk",
-            f"{names}{formats.short_hex(chunk.size)} bytes, {STATE_WORDS[chunk.state]}",
-            chosen.href(chunk.mem),
-            formats.address(chunk.address),
-        ),
-        Fact("header", f"{formats.address(chunk.head)} = size {formats.short_hex(chunk.size)}{_flags(chunk)}"),
+        Fact(t("here.chunk"), words, chosen.href(chunk.mem), formats.address(chunk.address)),
+        Fact(t("here.header"), head),
     ]
     offset = address - chunk.mem
     if offset > 0:
-        found.append(Fact("offset", f"{formats.short_hex(offset)} in the chunk's memory"))
+        found.append(Fact(t("here.offset"), t("here.offset_is", offset=formats.short_hex(offset))))
     return found
-
-
-def _flags(chunk: ChunkView) -> str:
-    words = {"P": "the one before is in use", "M": "has its own mapping", "A": "not of the main arena"}
-    return "".join(f" + {flag} ({words[flag]})" for flag in chunk.flags)
 
 
 def _region(at: AtView, chosen: Chosen) -> list[Fact]:
     region = at.region
     if region is None:
-        return [Fact("region", "none: the process has nothing here")]
-    words = f"{region.name or 'anonymous'} {region.permissions}"
-    present = f"{formats.count(region.resident)} of {formats.times(region.pages, 'page')} present"
+        return [Fact(t("here.region"), t("here.no_region"))]
+    words = t(
+        "here.region_is",
+        name=region.name or t("here.anonymous"),
+        permissions=region.permissions,
+        resident=region.resident,
+        pages=region.pages,
+    )
     span = f"{region.start:08x}-{region.end:08x}"
-    return [Fact("region", f"{words}, {present}", chosen.href(region.start), span)]
+    return [Fact(t("here.region"), words, chosen.href(region.start), span)]
 
 
 def _entries(at: AtView, chosen: Chosen) -> list[Fact]:
     walk = at.walk
     found: list[Fact] = []
     if walk.directory is not None:
-        found.append(_entry("directory", walk.directory, chosen, "empty"))
+        found.append(_entry(t("here.directory"), walk.directory, chosen, t("here.empty")))
     if walk.table is not None:
-        found.append(_entry("table", walk.table, chosen, "not present" if walk.table.entry else "empty"))
+        without = t("here.not_present" if walk.table.entry else "here.empty")
+        found.append(_entry(t("here.table"), walk.table, chosen, without))
     if walk.stop is not None:
-        found.append(Fact("stops", STOP_WORDS[walk.stop]))
+        found.append(Fact(t("here.stops"), walk_stop(walk.stop)))
     return found
 
 
@@ -119,21 +119,24 @@ def _entry(name: str, entry: EntryStep, chosen: Chosen, without: str) -> Fact:
 
 
 def _frame(frame: FrameView, chosen: Chosen) -> list[Fact]:
-    owner = frame.detail or OWNER_WORDS[frame.owner]
-    zone = f", zone {frame.zone}" if frame.zone else ""
-    found = [Fact("frame", f"{owner}{zone}", chosen.frame_href(frame.pfn), formats.pfn(frame.pfn))]
+    owner = frame.detail or frame_owner(frame.owner)
+    words = t("here.frame_zone", owner=owner, zone=frame.zone) if frame.zone else owner
+    found = [Fact(t("here.frame"), words, chosen.frame_href(frame.pfn), formats.pfn(frame.pfn))]
     if frame.table_of is not None:
         found.append(_table_of(frame, chosen))
     if frame.mapped_at:
-        shared = "shared: " if frame.mapcount > 1 else ""
-        counts = f"{formats.times(frame.mapcount, 'mapping')}, {formats.times(frame.refcount, 'reference')}"
-        found.append(Fact("mapped", f"{shared}{counts}", others=_places(frame.mapped_at, chosen)))
+        counts = t(
+            "here.mapped_shared" if frame.mapcount > 1 else "here.mapped_once",
+            mappings=frame.mapcount,
+            references=frame.refcount,
+        )
+        found.append(Fact(t("here.mapped"), counts, others=_places(frame.mapped_at, chosen)))
     elif frame.refcount:
-        found.append(Fact("mapped", f"by nobody; {formats.times(frame.refcount, 'reference')}"))
+        found.append(Fact(t("here.mapped"), t("here.by_nobody", references=frame.refcount)))
     if frame.flags:
-        found.append(Fact("flags", " ".join(frame.flags)))
+        found.append(Fact(t("here.flags"), " ".join(frame.flags)))
     if frame.lru:
-        found.append(Fact("list", f"{frame.lru} (reclaim)"))
+        found.append(Fact(t("here.list"), t("here.list_is", list=word("frame.list", frame.lru, frame.lru))))
     return found + (_block(frame.block, chosen) if frame.block is not None else [])
 
 
@@ -141,60 +144,69 @@ def _table_of(frame: FrameView, chosen: Chosen) -> Fact:
     table = frame.table_of
     assert table is not None
     if table.address is None:
-        return Fact("is", f"the page directory of process {table.pid}")
+        return Fact(t("here.is"), t("here.directory_of", pid=table.pid))
     href = chosen.href_of(table.address, table.pid)
-    return Fact("is", f"the page table of process {table.pid} for the 4 MB there", href, formats.address(table.address))
+    return Fact(t("here.is"), t("here.table_of", pid=table.pid), href, formats.address(table.address))
 
 
 def _places(places: tuple[MappedAt, ...], chosen: Chosen) -> tuple[Link, ...]:
     return tuple(
-        Link(f"process {place.pid} at {formats.address(place.address)}", chosen.href_of(place.address, place.pid))
+        Link(
+            t("here.place", pid=place.pid, address=formats.address(place.address)),
+            chosen.href_of(place.address, place.pid),
+        )
         for place in places[:PLACES_SHOWN]
     )
 
 
 def _block(block: Block, chosen: Chosen) -> list[Fact]:
-    kind = f"free, {block.migratetype}" if block.migratetype else "in use"
-    where = ", on the CPU's own list" if block.on_cpu_list else ""
-    state = "free: they could be one" if block.buddy_free else "not a free block of its order"
+    if block.migratetype:
+        words = t(
+            "here.block_free_cpu" if block.on_cpu_list else "here.block_free",
+            order=block.order,
+            migratetype=block.migratetype,
+        )
+    else:
+        words = t("here.block_used_cpu" if block.on_cpu_list else "here.block_used", order=block.order)
+    state = t("here.buddy_free" if block.buddy_free else "here.buddy_not")
     return [
-        Fact("block", f"order {block.order}, {kind}{where}", chosen.frame_href(block.pfn), formats.pfn(block.pfn)),
-        Fact("buddy", state, chosen.frame_href(block.buddy), formats.pfn(block.buddy)),
+        Fact(t("here.block"), words, chosen.frame_href(block.pfn), formats.pfn(block.pfn)),
+        Fact(t("here.buddy"), state, chosen.frame_href(block.buddy), formats.pfn(block.buddy)),
     ]
 
 
 def _file(page: FilePageView, chosen: Chosen) -> list[Fact]:
     file = page.file
-    where = "not in memory"
+    words = t("here.file_is", pages=file.pages, where=_where(page))
+    name = t("here.file_page", path=file.path, page=file.index)
+    others = () if page.pfn is None else (_frame_link(page.pfn, chosen),)
+    if file.path.endswith("(deleted)"):
+        return [Fact(t("here.file"), f"{name} {words}", others=others)]
+    return [Fact(t("here.file"), words, chosen.href_at(f"file {file.path} {file.index}"), name, others)]
+
+
+def _where(page: FilePageView) -> str:
     if page.pfn is not None:
-        where = "in the page cache, " + ("newer than the disk" if page.dirty else "clean")
-        if file.file_system == "tmpfs":
-            where = "in memory, where all of the file is"
-    elif page.slot is not None:
-        where = f"in swap slot {page.slot}"
-    words = f"of {file.pages}: {where}"
-    name = f"{file.path} page {file.index}"
-    nameable = not file.path.endswith("(deleted)")
-    others = () if page.pfn is None else (Link(f"frame {formats.pfn(page.pfn)}", chosen.frame_href(page.pfn)),)
-    href = chosen.href_at(f"file {file.path} {file.index}") if nameable else ""
-    return [Fact("file", words if nameable else f"{name} {words}", href, name if nameable else "", others)]
+        if page.file.file_system == "tmpfs":
+            return t("here.tmpfs")
+        return t("here.cache_dirty" if page.dirty else "here.cache_clean")
+    return t("here.not_in_memory") if page.slot is None else t("here.in_slot", slot=page.slot)
+
+
+def _frame_link(pfn: int, chosen: Chosen) -> Link:
+    return Link(t("here.frame_link", pfn=formats.pfn(pfn)), chosen.frame_href(pfn))
 
 
 def _slot(slot: SwapSlotView, chosen: Chosen) -> list[Fact]:
+    name, href = t("here.slot", slot=slot.slot), chosen.href_at(f"swap {slot.slot}")
     if slot.header:
-        return [
-            Fact(
-                "swap",
-                "the area's header: no page goes there",
-                chosen.href_at(f"swap {slot.slot}"),
-                f"slot {slot.slot}",
-            )
-        ]
-    named = f"named by {formats.times(slot.count, 'entry')[:-1] + 'ies' if slot.count != 1 else '1 entry'}"
-    if not slot.count:
-        named = "named by no entry" if slot.pfn is not None else "free"
-    cached = "" if slot.pfn is None else "; its page is in memory as well (swap cache)"
+        return [Fact(t("here.swap"), t("here.swap_header"), href, name)]
     others = _places(slot.named_at, chosen)
+    if slot.count:
+        words = t("here.named_by", entries=slot.count)
+    else:
+        words = t("here.named_by_none" if slot.pfn is not None else "here.slot_free")
     if slot.pfn is not None:
-        others = (Link(f"frame {formats.pfn(slot.pfn)}", chosen.frame_href(slot.pfn)), *others)
-    return [Fact("swap", named + cached, chosen.href_at(f"swap {slot.slot}"), f"slot {slot.slot}", others)]
+        words = t("here.also_cached", named=words)
+        others = (_frame_link(slot.pfn, chosen), *others)
+    return [Fact(t("here.swap"), words, href, name, others)]

@@ -28,7 +28,7 @@ from app.pages.playground import (
 )
 from app.session_text import session_text
 from app.share import LINK_MAXIMUM, Shared, ShareError, is_kept, kept_name, packed, read_shared, unpacked
-from app.words import refusal, t
+from app.words import ENGLISH, refusal, speaking, t
 from engine.config import ConfigError
 from engine.machine import ENGINE_VERSION
 from engine.outcome import CommandError
@@ -95,8 +95,10 @@ async def session_c(request: Request, machine_id: str) -> Response:
 
 
 async def _told(request: Request, machine_id: str, tell: Any, media_type: str, name: str = "") -> Response:
+    """In English whoever asks: a program that is exported prints the very same."""
     try:
-        content: str = await machines_of_request(request).look(machine_id, tell)
+        with speaking(ENGLISH):
+            content: str = await machines_of_request(request).look(machine_id, tell)
     except (UnknownMachine, ReplayDiffers) as gone:
         return PlainTextResponse(f"{gone}\n", NOT_FOUND)
     headers = {"content-disposition": f'attachment; filename="{name}"'} if name else {}

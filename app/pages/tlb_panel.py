@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.sentences_faults import flush_words
+from app.words import t
 
 if TYPE_CHECKING:
     from app.pages.marks import Chosen, Mark, Marks
@@ -46,11 +47,8 @@ class TlbPanel:
 
 def tlb_panel(tlb: TlbView, chosen: Chosen, marks: Marks) -> TlbPanel:
     """The panel. Entries are those of the process that runs, the newest first."""
-    used = f"{len(tlb.entries)} of {formats.count(tlb.capacity)} entries"
-    hits = "" if tlb.hits is None else f", {formats.times(tlb.hits, 'hit')}"
-    misses = f"{formats.count(tlb.misses)} {'miss' if tlb.misses == 1 else 'misses'}"
     return TlbPanel(
-        summary=f"TLB: {used}, process {tlb.pid}{hits}, {misses}",
+        summary=_summary(tlb),
         figures=_figures(tlb),
         flushes=tuple(
             (_REASONS.get(reason, reason), formats.count(count), flush_words(reason)) for reason, count in tlb.flushes
@@ -71,19 +69,27 @@ def tlb_panel(tlb: TlbView, chosen: Chosen, marks: Marks) -> TlbPanel:
     )
 
 
+def _summary(tlb: TlbView) -> str:
+    used, capacity = len(tlb.entries), tlb.capacity
+    if tlb.hits is None:
+        return t("tlb.summary", used=used, capacity=capacity, pid=tlb.pid, misses=tlb.misses)
+    return t("tlb.summary_hits", used=used, capacity=capacity, pid=tlb.pid, hits=tlb.hits, misses=tlb.misses)
+
+
 def _figures(tlb: TlbView) -> tuple[tuple[str, str, str], ...]:
     found = [
-        ("misses", formats.count(tlb.misses), "not there: the tables were walked"),
-        ("evictions", formats.count(tlb.evictions), "the oldest went, to make room"),
+        (t("tlb.misses"), formats.count(tlb.misses), t("tlb.misses_are")),
+        (t("tlb.evictions"), formats.count(tlb.evictions), t("tlb.evictions_are")),
     ]
     if tlb.hits is not None:
-        share = f"{100 * tlb.hits / (tlb.hits + tlb.misses):.1f} %" if tlb.hits + tlb.misses else "none"
-        found.insert(0, ("hits", formats.count(tlb.hits), f"found there: no walk ({share} of all accesses)"))
+        accesses = tlb.hits + tlb.misses
+        share = f"{100 * tlb.hits / accesses:.1f} %" if accesses else t("tlb.none")
+        found.insert(0, (t("tlb.hits"), formats.count(tlb.hits), t("tlb.hits_are", share=share)))
     return tuple(found)
 
 
 def _flushed(flush: Flush) -> str:
     why = flush_words(flush.reason)
     if flush.address is not None:
-        return f"{formats.address(flush.address)}: {why}"
-    return f"{formats.times(flush.entries, 'entry')[:-1] + 'ies' if flush.entries != 1 else '1 entry'}: {why}"
+        return t("tlb.flushed_page", address=formats.address(flush.address), why=why)
+    return t("tlb.flushed", entries=flush.entries, why=why)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final
 from app.pages import formats, keys
 from app.pages.command_words import words_of_command
 from app.pages.sentences import sentence
+from app.words import t, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.pages.marks import Marks
     from engine.commands import Command
-    from engine.outcome import Outcome
+    from engine.outcome import Outcome, Signal
     from engine.views.trace_tree import TraceNode, TraceTreeView
 
 CHILDREN_SHOWN: Final = 16
@@ -22,24 +23,6 @@ ROOTS_SHOWN: Final = 64
 RECORDS_OPEN: Final = 14
 """A tree of so many records is shown whole; of a larger one what is about the chosen thing."""
 COSTS_SHOWN: Final = 12
-THE_PROGRAM: Final = "the program and its C library"
-"""Where time passes that no record of the kernel's explains."""
-DONE: Final = {
-    "free": "The block is given back.",
-    "free_pages": "The frames are given back.",
-    "kfree": "The object is given back.",
-    "kmem_cache_create": "There is a new cache.",
-    "kmem_cache_free": "The object is given back.",
-    "vfree": "The frames are given back, and nothing is mapped there any more.",
-    "write": "The byte is stored, without a fault.",
-    "write32": "The word is stored, without a fault.",
-    "fill": "The bytes are stored.",
-    "munmap": "The pages are gone from the address space.",
-    "mprotect": "The region has new rights.",
-    "fork": "There is a new process.",
-    "paging": "CR0.PG is switched.",
-}
-"""What is said of a command that gives nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +113,11 @@ def costs(tree: TraceTreeView) -> tuple[CostRow, ...]:
             spent[place] = times + 1, ns + node.own_ns
     rows = [CostRow(place, formats.count(times), ns) for place, (times, ns) in spent.items()]
     if tree.own_ns:
-        rows.append(CostRow(THE_PROGRAM, "", tree.own_ns))
+        rows.append(CostRow(t("why.program"), "", tree.own_ns))
     rows.sort(key=lambda row: -row.ns)
     others = rows[COSTS_SHOWN:]
     if len(others) > 1:
-        rows[COSTS_SHOWN:] = [CostRow(f"{len(others)} others", "", sum(row.ns for row in others))]
+        rows[COSTS_SHOWN:] = [CostRow(t("why.others", count=len(others)), "", sum(row.ns for row in others))]
     return tuple(rows)
 
 
@@ -152,7 +135,9 @@ def _left_out(reasons: tuple[Reason, ...]) -> str:
     took = sum(reason.cost_ns for reason in reasons)
     if not count:
         return ""
-    return formats.times(count, "record") + " more" + (f", {formats.duration(took)}" if took else "")
+    if took:
+        return t("why.left_out_took", records=count, took=formats.duration(took))
+    return t("why.left_out", records=count)
 
 
 def _reasons(nodes: tuple[TraceNode, ...], marks: Marks, began_ns: int, *, few: bool) -> tuple[Reason, ...]:
@@ -171,14 +156,13 @@ def _reasons(nodes: tuple[TraceNode, ...], marks: Marks, began_ns: int, *, few: 
 def _reason(node: TraceNode, marks: Marks, began_ns: int, *, few: bool) -> Reason:
     told = sentence(node.event)
     children = _reasons(node.children, marks, began_ns, few=few)
-    itself = f", {formats.duration(node.own_ns)} by itself" if node.own_ns and node.own_ns != node.cost_ns else ""
     return Reason(
         seq=node.seq,
         words=told.words,
         place=told.place,
         event=node.name,
         cost_ns=node.cost_ns,
-        when=f"after {formats.duration(node.start_ns - began_ns)}{itself}",
+        when=_when(node, began_ns),
         keys=keys.join(*told.keys),
         children=children[:CHILDREN_SHOWN],
         left_out=_left_out(children[CHILDREN_SHOWN:]),
@@ -187,24 +171,41 @@ def _reason(node: TraceNode, marks: Marks, began_ns: int, *, few: bool) -> Reaso
     )
 
 
+def _when(node: TraceNode, began_ns: int) -> str:
+    time = formats.duration(node.start_ns - began_ns)
+    if node.own_ns and node.own_ns != node.cost_ns:
+        return t("why.after_itself", time=time, own=formats.duration(node.own_ns))
+    return t("why.after", time=time)
+
+
 def outcome_words(outcome: Outcome, command: Command) -> tuple[str, bool]:
     """What a command gave, and whether that is bad news."""
     if outcome.signal is not None:
-        signal = outcome.signal
-        where = "" if signal.address is None else f" at {formats.address(signal.address)}"
-        said = f" glibc says: {signal.message}" if signal.message else ""
-        end = " The process is gone." if signal.fatal else " The program's handler caught it."
-        return f"{signal.name}{where}.{said}{end}", True
+        return _signal(outcome.signal), True
     if outcome.errno is not None:
-        return f"It failed: {outcome.errno}.", True
+        return t("why.failed", errno=outcome.errno), True
     parts = _results(outcome, command)
     faults = (outcome.minflt or 0) + (outcome.majflt or 0)
-    if faults:
-        major = f", {outcome.majflt} of them major" if outcome.majflt else ""
-        parts.append(f"{formats.times(faults, 'page fault')}{major}")
+    if outcome.majflt:
+        parts.append(t("why.page_faults_major", faults=faults, major=outcome.majflt))
+    elif faults:
+        parts.append(t("why.page_faults", faults=faults))
     if outcome.ended is not None:
-        parts.append(f"process {outcome.ended.pid} ended")
-    return (", ".join(parts) + "." if parts else DONE.get(outcome.op, "Done.")), False
+        parts.append(t("why.process_ended", pid=outcome.ended.pid))
+    if not parts:
+        return word("why.done_by", outcome.op, t("why.done")), False
+    return t("why.whole", parts=t("why.between").join(parts)), False
+
+
+def _signal(signal: Signal) -> str:
+    if signal.address is None:
+        parts = [t("why.signal", signal=signal.name)]
+    else:
+        parts = [t("why.signal_at", signal=signal.name, address=formats.address(signal.address))]
+    if signal.message:
+        parts.append(t("why.glibc_says", message=signal.message))
+    parts.append(t("why.process_gone" if signal.fatal else "why.handler"))
+    return " ".join(parts)
 
 
 def _results(outcome: Outcome, command: Command) -> list[str]:
@@ -213,23 +214,23 @@ def _results(outcome: Outcome, command: Command) -> list[str]:
     if outcome.ret is not None and slot is not None:
         parts.append(f"{slot} = {formats.address(outcome.ret)}" if outcome.ret else f"{slot} = NULL")
     elif outcome.ret is not None and outcome.op in ("sbrk", "brk"):
-        parts.append(f"It gave {formats.address(outcome.ret)}")
+        parts.append(t("why.gave", value=formats.address(outcome.ret)))
     elif outcome.op == "fork":
-        parts.append(f"The child is process {outcome.ret}")
+        parts.append(t("why.child", pid=outcome.ret))
     elif outcome.ret:
-        parts.append(f"It gave {outcome.ret}")
+        parts.append(t("why.gave", value=outcome.ret))
     if outcome.val is not None:
-        parts.append(f"It found {outcome.val} ({formats.short_hex(outcome.val)})")
+        parts.append(t("why.found", value=outcome.val, hex=formats.short_hex(outcome.val)))
     if isinstance(outcome.pages, int):
-        parts.append(f"{formats.times(outcome.pages, 'page')} done")
+        parts.append(t("why.pages_done", pages=outcome.pages))
     elif outcome.pages is not None:
         parts.append(outcome.pages)
     if outcome.bad:
-        parts.append(f"{formats.times(outcome.bad, 'page')} differ")
+        parts.append(t("why.pages_differ", pages=outcome.bad))
     if outcome.frames is not None:
-        parts.append("Frames " + ", ".join(formats.pfn(pfn) for pfn in outcome.frames[:8]))
+        parts.append(t("why.frames", frames=", ".join(formats.pfn(pfn) for pfn in outcome.frames[:8])))
     if outcome.figures is not None:
         parts += [f"{name} {value}" for name, value in list(outcome.figures.items())[:8]]
     if outcome.maps is not None:
-        parts.append(formats.times(len(outcome.maps), "region"))
+        parts.append(t("why.regions", regions=len(outcome.maps)))
     return parts
