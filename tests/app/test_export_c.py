@@ -177,7 +177,9 @@ def _compiler(tmp_path_factory: pytest.TempPathFactory) -> None:
 def test_a_real_linux_prints_what_the_simulated_one_gave(name: str, tmp_path: Path) -> None:
     commands, outcomes = performed(PROGRAMS[name])
     program = compiled(export_c(commands, name), tmp_path)
-    run = subprocess.run(["setarch", "-R", program], capture_output=True, text=True, check=False, timeout=60)
+    run = subprocess.run(
+        ["setarch", "-R", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
     expected = results_text(PRESETS["256mb"], commands, outcomes)
     assert comparable(run.stdout) == comparable(expected)
 
@@ -231,7 +233,9 @@ def test_a_scenario_does_on_a_real_linux_what_it_does_here(name: str, tmp_path: 
     machine = Machine(scenario.config)
     expected = results_text(scenario.config, commands, [machine.perform(command) for command in commands])
     program = compiled(export_c(commands, scenario.title), tmp_path)
-    run = subprocess.run(["setarch", "-R", program], capture_output=True, text=True, check=False, timeout=60)
+    run = subprocess.run(
+        ["setarch", "-R", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
     found, wanted = told(name, run.stdout), told(name, expected)
     assert found == wanted
     assert len(wanted) >= min(3, len(commands))
