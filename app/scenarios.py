@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.language import Program, read_program
 from app.session_text import machine_of_words
+from app.words import catalogues, language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,11 +34,35 @@ class Scenario:
     config: MachineConfig
 
 
-@cache
 def scenarios() -> Mapping[str, Scenario]:
-    """All of them by name, in the library's order: that of the numbers in front of their names."""
-    found = (_read(path) for path in sorted(FOLDER.glob("*.pw")))
+    """All of them by name, in the library's order: that of the numbers in front of their names.
+
+    They are told in the language that is spoken: a folder of its tag has the same programs with its words. One that is
+    not there is told in English.
+    """
+    return _library(language().tag)
+
+
+@cache
+def _library(tag: str) -> Mapping[str, Scenario]:
+    found = (_read(_told_in(tag, path)) for path in sorted(FOLDER.glob("*.pw")))
     return {scenario.name: scenario for scenario in found}
+
+
+def _told_in(tag: str, path: Path) -> Path:
+    own = FOLDER / tag / path.name
+    return own if own.is_file() else path
+
+
+def name_of(text: str) -> str:
+    """Which of the library a program is, in any language; nothing where it is none."""
+    return _names().get(text.rstrip(), "")
+
+
+@cache
+def _names() -> Mapping[str, str]:
+    libraries = (_library(tag) for tag in catalogues())
+    return {scenario.text.rstrip(): scenario.name for library in libraries for scenario in library.values()}
 
 
 def themes() -> Mapping[str, tuple[Scenario, ...]]:
@@ -49,7 +74,7 @@ def themes() -> Mapping[str, tuple[Scenario, ...]]:
 
 
 def _read(path: Path) -> Scenario:
-    text = path.read_text()
+    text = path.read_text("utf-8")
     program = read_program(text, corpus=False)
     assert not program.mistakes, f"{path.name}: {program.mistakes[0]}"
     return Scenario(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from app.language import Mistake, Program, processes_before, read_program
 from app.language.tokens import without_comment
 from app.outcome_words import faults_words, told
-from app.scenarios import scenarios, themes
+from app.scenarios import name_of, themes
 from app.session_text import machine_of_words
 from app.words import refusal
 from engine.config import ConfigError
@@ -123,7 +123,7 @@ def program_panel(session: Session, draft: Draft | None, noted: Noted) -> Progra
             for theme, found in themes().items()
         ),
         other_machine=_asked_machine(session, program),
-        scenario=next((each.name for each in scenarios().values() if each.text.rstrip() == text), ""),
+        scenario=name_of(text),
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 from app.export_c import export_c
 from app.language import line_of_command
 from app.outcome_words import told
-from app.scenarios import FIRST, Scenario, scenarios, themes
+from app.scenarios import FIRST, FOLDER, Scenario, name_of, scenarios, themes
+from app.words import ENGLISH, catalogues, speaking
 from engine.machine import Machine
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from engine.outcome import Outcome
 
+OTHER_LANGUAGES: Final = [tag for tag in catalogues() if tag != ENGLISH.tag]
 SHOWN: Final[dict[str, list[tuple[str, str]]]] = {
     "first-malloc": [("a = malloc 100", "0x0804e1a0"), ("read a", "65"), ("b = malloc 100", "0x0804e1a0")],
     "tcache-reuse": [
@@ -243,3 +245,29 @@ def test_a_scenario_that_is_not_there_or_not_alone_is_refused(client: TestClient
     answer = client.post("/api/v1/machines", json=body)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "scenario"
+
+
+@pytest.mark.parametrize("tag", OTHER_LANGUAGES)
+def test_another_language_tells_the_same_programs(tag: str) -> None:
+    assert sorted(path.name for path in (FOLDER / tag).iterdir()) == sorted(path.name for path in FOLDER.glob("*.pw"))
+    with speaking(catalogues()[tag]):
+        told = scenarios()
+    for name, original in scenarios().items():
+        assert told[name].program.commands == original.program.commands, name
+        assert told[name].config == original.config
+        assert told[name].title != original.title
+        assert comments(told[name].text) == comments(original.text), f"{name}: a comment at each line that has one"
+
+
+@pytest.mark.parametrize("tag", OTHER_LANGUAGES)
+def test_a_scenario_is_known_in_each_language(tag: str) -> None:
+    with speaking(catalogues()[tag]):
+        text = scenarios()[FIRST].text
+    assert text != scenarios()[FIRST].text
+    assert name_of(text) == name_of(scenarios()[FIRST].text) == FIRST
+    assert name_of("a = malloc 100") == ""
+
+
+def comments(text: str) -> list[bool]:
+    """Of each line, whether it has one."""
+    return ["#" in line for line in text.split("\n")]
