@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.terminal_memory import Unreadable, examined, pagemap_text
 from app.terminal_tables import free_text, pmap_text, ps_text, slabtop_text, vmstat_text
+from app.words import refusal, t, word
 from engine import views
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def ask(machine: Machine, line: str, pid: int = 0) -> Answer:
     try:
         return _done(machine, words, pid)
     except (_Refused, Unreadable) as refused:
-        return Answer((Piece(f"{refused}\n"),), failed=True)
+        return Answer((Piece(f"{refusal(refused)}\n"),), failed=True)
 
 
 def _done(machine: Machine, words: list[str], pid: int) -> Answer:
@@ -81,7 +82,7 @@ def _linked(text: str, *kinds: str) -> Answer:
     """The text, cut off where it is too long, with what looks like an address or a frame as pieces."""
     lines = text.splitlines(keepends=True)
     if len(lines) > OUTPUT_LINES:
-        lines = [*lines[:OUTPUT_LINES], f"… {len(lines) - OUTPUT_LINES} lines more\n"]
+        lines = [*lines[:OUTPUT_LINES], t("terminal.lines_more", lines=len(lines) - OUTPUT_LINES) + "\n"]
     return Answer(tuple(_pieces("".join(lines), kinds)))
 
 
@@ -200,23 +201,23 @@ def _free(machine: Machine, pid: int, words: list[str]) -> Answer:
 
 
 def _help(machine: Machine, pid: int, words: list[str]) -> Answer:
-    return Answer((Piece("".join(f"{form:<28}{what}\n" for form, what in HELP)),))
+    return Answer((Piece("".join(f"{form:<28}{word('terminal.help', form)}\n" for form in HELP)),))
 
 
 HELP: Final = (
-    ("cat /proc/FILE", "as Linux prints it: buddyinfo, meminfo, zoneinfo, vmstat, slabinfo, maps, smaps, …"),
-    ("cat /proc/PID/FILE", "of another process; self is the one that is shown"),
-    ("cat /proc/sys/vm/NAME", "a setting; sysctl vm.NAME too"),
-    ("ls /proc", "the files that there are"),
-    ("free [-m]", "memory and swap"),
-    ("vmstat [-s]", "memory, swapping and the disk; -s: totals"),
-    ("slabtop -o", "the kernel's caches, largest first"),
-    ("pmap [-x] [PID]", "a process's address space; -x: what of it is resident"),
-    ("ps", "the processes"),
-    ("dmesg", "the kernel's log"),
-    ("x/16xw PLACE", "memory as gdb prints it: count, format x d u c, size b h w; a place is a, a+16, 0x0804e1a0"),
-    ("pagemap PLACE [PAGES]", "which frames are behind the pages"),
-    ("help", "this"),
+    "cat /proc/FILE",
+    "cat /proc/PID/FILE",
+    "cat /proc/sys/vm/NAME",
+    "ls /proc",
+    "free [-m]",
+    "vmstat [-s]",
+    "slabtop -o",
+    "pmap [-x] [PID]",
+    "ps",
+    "dmesg",
+    "x/16xw PLACE",
+    "pagemap PLACE [PAGES]",
+    "help",
 )
 FILES: Final = (
     "buddyinfo", "iomem", "meminfo", "pagetypeinfo", "slabinfo", "swaps", "vmstat", "zoneinfo",

@@ -27,7 +27,7 @@
     const { start, line, column, above } = lineAt(field);
     if (!line.slice(0, column).trim()) return close(field);
     const number = ++asked;
-    const query = new URLSearchParams({ line: line.slice(0, 900), column, before: above.slice(-3900) });
+    const query = new URLSearchParams({ line: line.slice(0, 900), column, before: above.slice(-3900), lang: document.documentElement.lang });
     const answer = await fetch(`/api/v1/completions?${query}`).catch(() => null);
     if (!answer || !answer.ok || number !== asked || document.activeElement !== field) return;
     const found = await answer.json();

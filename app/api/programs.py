@@ -13,6 +13,7 @@ from app.api.describe import answer, problems, reference, takes
 from app.command_json import command_document
 from app.language import complete, names_before, read_program
 from app.scenarios import Scenario, scenarios
+from app.words import ENGLISH, catalogue, speaking
 
 router = APIRouter(prefix=API_PREFIX, tags=["programs"])
 
@@ -96,10 +97,12 @@ async def read_completions(
     before: Annotated[
         str, Query(max_length=4 * LINE_MAXIMUM, description="The lines before it, for their names.")
     ] = "",
+    lang: Annotated[str, Query(max_length=35, description="The language of `what`, such as zh; else English.")] = "",
 ) -> CompletionAnswer:
     """What the word being written could be."""
     slots, processes = names_before(before.splitlines())
-    found = complete(line, len(line) if column is None else column, slots, processes)
+    with speaking(catalogue(lang) or ENGLISH):
+        found = complete(line, len(line) if column is None else column, slots, processes)
     return CompletionAnswer(
         start=found.start,
         end=found.end,

@@ -8,6 +8,7 @@ from app.language import grammar
 from app.language.line import FLAGS
 from app.language.operands import PARAMETERS
 from app.language.tokens import tokens_of, without_comment
+from app.words import t, word
 from engine import commands
 
 if TYPE_CHECKING:
@@ -77,26 +78,26 @@ def _offered(words: list[str], slots: tuple[str, ...], processes: tuple[str, ...
     if words and words[0].startswith("@"):
         words = words[1:]
     elif not words and word.startswith("@"):
-        return [Candidate(f"@{name}", "a process") for name in dict.fromkeys((*processes, "child"))]
+        return [Candidate(f"@{name}", t("completion.process")) for name in dict.fromkeys((*processes, "child"))]
     assigned = len(words) > 1 and words[1] == "="
     if assigned:
         words = words[2:]
     if not words:
         return _operations(slots, only_slots=assigned)
     if len(words) == 1 and words[0] not in grammar.CLASSES:
-        return [Candidate("=", "takes the pointer")]
+        return [Candidate("=", t("completion.takes"))]
     return _operands(words[0], words[1:], slots, processes, assigned=assigned)
 
 
 def _operations(slots: tuple[str, ...], *, only_slots: bool) -> list[Candidate]:
     """The operations; after `a =` those that give a pointer. Before, such a line as people write: with its slot."""
     found = [
-        Candidate(op, f"{grammar.usage(op)}: {grammar.meaning(op)}")
+        Candidate(op, t("completion.operation", usage=grammar.usage(op), meaning=word("completion.meaning", op)))
         for op in grammar.operations()
         if _takes_slot(op) or not only_slots
     ]
     if not only_slots:
-        found += [Candidate(slot, "a slot") for slot in slots]
+        found += [Candidate(slot, t("completion.slot")) for slot in slots]
     return found
 
 
@@ -112,8 +113,8 @@ def _operands(
         typed = typed[1:]
     if op == "mmap" and len(given) >= (2 if assigned else 3):
         left = [flag for flag in FLAGS if flag not in given]
-        return [Candidate(flag, "a flag") for flag in left] + [
-            Candidate("file", "of a file: file N [OFFSET]"), Candidate("at", "asks for this address")
+        return [Candidate(flag, t("completion.flag")) for flag in left] + [
+            Candidate("file", t("completion.file")), Candidate("at", t("completion.at"))
         ]  # fmt: skip
     if len(given) >= len(typed):
         return []
@@ -127,15 +128,15 @@ def _values(op: str, name: str, hint: Any, slots: tuple[str, ...], processes: tu
         return [Candidate(text, name) for text in fixed]
     if name == "child":
         taken = processes if op == "wait" else ()
-        return [Candidate(text, "a process") for text in dict.fromkeys((*taken[1:], "child"))]
+        return [Candidate(text, t("completion.process")) for text in dict.fromkeys((*taken[1:], "child"))]
     if hint == commands.Place or (op in grammar.SLOT_IS_READ and name == "as"):
-        return [Candidate(slot, "a slot") for slot in slots]
+        return [Candidate(slot, t("completion.slot")) for slot in slots]
     if get_origin(hint) is Literal:
         return [Candidate(text, name) for text in get_args(hint)]
     if hint is bool:
         return [Candidate(text, name) for text in ("on", "off")]
     if name in ("size", "length", "old_length", "new_length"):
-        return [Candidate(text, f"{name} in bytes") for text in _SIZE_HINTS]
+        return [Candidate(text, t("completion.bytes", field=name)) for text in _SIZE_HINTS]
     return []
 
 

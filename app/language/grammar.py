@@ -47,11 +47,6 @@ def usage(op: str) -> str:
     return " ".join([f"{slot}{op}", *words])
 
 
-def meaning(op: str) -> str:
-    """What a command does, in a line: the first sentence of its class's documentation."""
-    return (CLASSES[op].__doc__ or "").split("\n", 1)[0]
-
-
 def typed(kind: type[Command]) -> list[tuple[str, Field[Any]]]:
     """(name as typed, field), in the order of the words: the slot that takes the result first."""
     found = [field for field in fields(kind) if field.name not in _NOT_TYPED]

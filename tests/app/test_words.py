@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 from jinja2 import Environment, FileSystemLoader, nodes
 
+from app.language.grammar import CLASSES, operations
 from app.words import ENGLISH, catalogues, html, refusal, speaking, t, word
 from app.words.catalogue import FOLDER, CatalogueError, Message, read_catalogue
 from app.words.refusals import recognised
@@ -302,6 +303,20 @@ def test_an_unknown_language_or_a_broken_cookie_changes_nothing(client: TestClie
     answer = client.get("/?lang=tlh", headers={"cookie": "lang=;;=\x01"})
     assert answer.headers["content-language"] == "en"
     assert "set-cookie" not in answer.headers
+
+
+def test_completions_tell_what_a_word_is_in_the_language_asked_for(client: TestClient) -> None:
+    def what(**asked: str) -> str:
+        found = client.get("/api/v1/completions", params={"line": "fre", **asked}, headers={"accept-language": "zh"})
+        return str(found.json()["candidates"][0]["what"])
+
+    assert what().startswith("free PTR: free(ptr). A slot keeps its pointer")
+    assert what(lang="zh-Hans").startswith("free PTR：free(ptr)。槽仍保留指针")
+
+
+def test_the_meaning_of_a_command_is_what_its_class_says() -> None:
+    said = {op: (CLASSES[op].__doc__ or "").split("\n", 1)[0] for op in operations()}
+    assert {op: word("completion.meaning", op) for op in said} == said
 
 
 def test_the_api_speaks_english(client: TestClient) -> None:
