@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from app.pages.formats import PAGE_SHIFT
+from engine.views.address_space import KERNEL_START
+
 
 def slot(name: str) -> str:
     """A pointer variable."""
@@ -26,6 +29,11 @@ def page(vpn: int) -> str:
 def frame(pfn: int) -> str:
     """A page frame."""
     return f"frame:{pfn:x}"
+
+
+def kernel_object(address: int) -> str:
+    """The frame of something in the kernel's direct map of low memory, as all slab objects are."""
+    return frame(address - KERNEL_START >> PAGE_SHIFT)
 
 
 def cell(pfn: int, frames_per_cell: int) -> str:

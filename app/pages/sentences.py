@@ -158,8 +158,12 @@ _KIND: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     page_alloc.BuddyMerge: _merge,
     page_alloc.FreeOnePage: _free_one,
     page_alloc.DrainAllPages: _drain_all,
-    slab.KmemCacheAlloc: lambda e: Sentence(t("event.cache_alloc", size=e.size, cache=e.cache), "kmem_cache_alloc"),
-    slab.KmemCacheFree: lambda e: Sentence(t("event.cache_free", cache=e.cache), "kmem_cache_free"),
+    slab.KmemCacheAlloc: lambda e: Sentence(
+        t("event.cache_alloc", size=e.size, cache=e.cache), "kmem_cache_alloc", (keys.kernel_object(e.address),)
+    ),
+    slab.KmemCacheFree: lambda e: Sentence(
+        t("event.cache_free", cache=e.cache), "kmem_cache_free", (keys.kernel_object(e.address),)
+    ),
     slab.SlabAllocated: _slab_allocated,
     slab.SlabFreed: lambda e: Sentence(t("event.slab_freed", cache=e.cache), "discard_slab", (keys.frame(e.pfn),)),
     **FAULTS,

@@ -62,8 +62,12 @@ HEAP: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     libc.TopMerged: lambda e: _chunk(e.chunk, t("event.top_merged", size=formats.size(e.size)), "_int_free"),
     libc.MallocConsolidate: _consolidate,
     libc.Sysmalloc: lambda e: Sentence(t("event.sysmalloc", size=e.size), "sysmalloc"),
-    libc.SbrkMore: lambda e: Sentence(t("event.sbrk_more", size=formats.size(e.size), brk=_HEX(e.brk)), "sysmalloc"),
-    libc.SbrkLess: lambda e: Sentence(t("event.sbrk_less", size=formats.size(e.size), brk=_HEX(e.brk)), "systrim"),
+    libc.SbrkMore: lambda e: Sentence(
+        t("event.sbrk_more", size=formats.size(e.size), brk=_HEX(e.brk)), "sysmalloc", (keys.page(e.brk >> 12),)
+    ),
+    libc.SbrkLess: lambda e: Sentence(
+        t("event.sbrk_less", size=formats.size(e.size), brk=_HEX(e.brk)), "systrim", (keys.page(e.brk >> 12),)
+    ),
     libc.MmapChunk: lambda e: _chunk(e.chunk, t("event.mmap_chunk", size=formats.size(e.size)), "sysmalloc_mmap"),
     libc.MunmapChunk: lambda e: _chunk(e.chunk, t("event.munmap_chunk"), "munmap_chunk"),
     libc.MremapChunk: lambda e: _chunk(e.chunk, t("event.mremap_chunk", size=formats.size(e.size)), "mremap_chunk"),

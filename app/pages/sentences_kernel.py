@@ -23,7 +23,7 @@ def _kmalloc(event: slab.Kmalloc) -> Sentence:
         words = t("event.kmalloc_waste", bytes=event.bytes_alloc, address=address, waste=waste)
     else:
         words = t("event.kmalloc", bytes=event.bytes_alloc, address=address)
-    return Sentence(words, "__kmalloc", _page(event.address))
+    return Sentence(words, "__kmalloc", (keys.kernel_object(event.address), *_page(event.address)))
 
 
 def _cache(event: slab.KmemCacheCreate) -> Sentence:
@@ -60,7 +60,9 @@ def _kunmap(event: vmalloc.KunmapHigh) -> Sentence:
 
 KERNEL: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     slab.Kmalloc: _kmalloc,
-    slab.Kfree: lambda e: Sentence(t("event.kfree", address=formats.address(e.address)), "kfree"),
+    slab.Kfree: lambda e: Sentence(
+        t("event.kfree", address=formats.address(e.address)), "kfree", (keys.kernel_object(e.address),)
+    ),
     slab.KmemCacheCreate: _cache,
     vmalloc.VmapAreaAllocated: _area,
     vmalloc.VmapAreaFreed: _area_freed,

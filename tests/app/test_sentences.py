@@ -12,7 +12,7 @@ import pytest
 import engine.events
 from app.pages.sentences import sentence, told
 from engine.commands import Malloc
-from engine.events import libc, memory, page_alloc
+from engine.events import libc, memory, page_alloc, slab
 
 SAMPLES: dict[str, Any] = {
     "int": 1,
@@ -71,3 +71,8 @@ def test_a_failed_system_call_says_so() -> None:
 def test_an_event_lights_up_what_it_names() -> None:
     assert sentence(page_alloc.Expand("Normal", 0x1D74, 2, 0)).keys == ("frame:1d74", "order:Normal:2")
     assert sentence(libc.TopSplit(0x0804E198, 0x70, 4096)).keys == ("chunk:804e198",)
+
+
+def test_an_object_of_the_kernels_lights_up_its_frame() -> None:
+    assert sentence(slab.KmemCacheAlloc("vm_area_struct", 0xC2010048, 72)).keys == ("frame:2010",)
+    assert sentence(slab.Kmalloc(0xC1F00100, 50, 64)).keys == ("frame:1f00", "page:c1f00")
