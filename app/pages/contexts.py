@@ -13,6 +13,7 @@ from app.pages.command_forms import FieldBox, FormGroup, Refused, form_groups, w
 from app.pages.command_words import words_of_command
 from app.pages.desk_panel import Desk, OnTheDesk, desk
 from app.pages.fault_panel import FaultPanel, fault_panel
+from app.pages.first_picture import FirstPicture, first_picture
 from app.pages.heap_band import HeapBand, heap_band
 from app.pages.here_facts import Fact, facts
 from app.pages.kernel_band import KernelBand, kernel_band
@@ -50,6 +51,7 @@ class StartPage:
     presets: tuple[Preset, ...]
     themes: Mapping[str, tuple[Scenario, ...]]
     first: str
+    picture: FirstPicture
     error: str = ""
 
 
@@ -138,7 +140,7 @@ class MachinePage:
 
 def start_page(error: str = "") -> StartPage:
     """The first page."""
-    return StartPage(presets(), themes(), FIRST, error)
+    return StartPage(presets(), themes(), FIRST, first_picture(), error)
 
 
 def machine_page(
