@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from jinja2_fragments import render_block
-
-from app.bench_load import PORT, Client, Server, serving
+from app.bench_load import HOST, PORT, Client, Server, serving
 from app.bench_marks import ROUNDS, Mark
 from engine.commands import Free, Malloc, Write
 from engine.config import PRESETS
@@ -43,7 +43,7 @@ PRESET: Final = "64mb"
 API: Final = "/api/v1/machines"
 FORM: Final = "content-type: application/x-www-form-urlencoded\r\nhx-request: true\r\nhx-request-type: partial\r\n"
 OK: Final = 200
-SEE_OTHER: Final = 303
+_PLACE: Final = re.compile(r'id="part-(\w+)" data-shows="(\w+)"')
 WORDS: Final = ("a = malloc 100", "write a 65", "free a")
 """What somebody on the page does, over and over."""
 TURN: Final = ({"op": "malloc", "size": 100, "as": "a"}, {"op": "free", "ptr": "a"})
@@ -107,12 +107,16 @@ async def page_action() -> Mark:
 
 
 async def _actions(client: Client, machine_id: str) -> None:
+    """As the page's script sends them: each says which parts the page shows, and takes those that come."""
+    page = f"/m/{machine_id}"
+    shows = dict(_PLACE.findall((await client.send("GET", page)).body.decode()))
     for turn in range(PAGE_ACTIONS):
         body = f"words={WORDS[turn % len(WORDS)].replace(' ', '+')}".encode()
-        answer = await client.send("POST", f"/m/{machine_id}/do", body, FORM)
-        if answer.status == SEE_OTHER:
-            answer = await client.send("GET", answer.headers["location"], b"", FORM)
+        has = ",".join(f"{name}={digest}" for name, digest in shows.items())
+        here = f"hx-current-url: http://{HOST}{page}\r\npagewalk-shows: {has}\r\n"
+        answer = await client.send("POST", f"{page}/do?pid=0", body, FORM + here)
         assert answer.status == OK, answer.body
+        shows.update(_PLACE.findall(answer.body.decode()))
 
 
 async def _renders(client: Client) -> None:
@@ -121,18 +125,23 @@ async def _renders(client: Client) -> None:
 
 
 def render_of_an_action() -> Callable[[], str]:
-    """The templates of the answer to an action, their context made once: what is left is rendering."""
+    """The templates of the parts that change, their contexts made once: what is left is rendering."""
     # Only the server that renders needs the pages.
-    from app.pages.choosing import Wanted  # noqa: PLC0415
-    from app.pages.contexts import machine_page  # noqa: PLC0415
-    from app.pages.playground import templates  # noqa: PLC0415
+    from app.pages.drawing import differing, fragment  # noqa: PLC0415
+    from app.pages.machine_parts import machine_page  # noqa: PLC0415
+    from app.pages.shown import Shown  # noqa: PLC0415
 
     session = Session(PRESETS[PRESET])
     commands: tuple[Command, ...] = (Malloc(size=100, as_="a"), Write(ptr="a", value=65), Free(ptr="a"))
+    has: dict[str, str] = {}
+    changed = []
     for turn in range(PAGE_ACTIONS):
         session.perform(commands[turn % len(commands)])
-    page = machine_page(session, "A" * 22, Wanted("", "", 0, ""))
-    return lambda: str(render_block(templates.env, "machine.html", "content", page=page))
+        page = machine_page(session, "A" * 22, Shown())
+        changed.append(differing(page, has))
+        has = {part.name: part.digest for part in page.parts}
+    turns = cycle(changed[1:])
+    return lambda: "".join(map(fragment, next(turns)))
 
 
 # --- a JSON action ---------------------------------------------------------------------------------------------------

@@ -97,7 +97,6 @@
     const typing = field instanceof Element && field.closest("input, select, textarea");
     const next = document.getElementById("program-next");
     if (event.key !== "." || typing || !next || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!document.getElementById("program").open) return;
     next.click();
     event.preventDefault();
   }, true);
@@ -126,8 +125,6 @@
     if (!field || !ours) return;
     ours = false;
     if (field.value !== field.defaultValue) field.value = field.defaultValue;
-    const details = document.getElementById("program");
-    if (field.value) details.open = true;
     const next = document.querySelector(".listing [aria-current]");
     if (next) next.scrollIntoView({ block: "nearest" });
   });

@@ -6,30 +6,99 @@ const typing = (element) => element.closest("input, select, textarea") !== null;
 
 // --- linked highlighting: a thing lights up with whatever names it, and with whatever it names ---------------------
 
-function keysOf(element) {
-  const own = element.dataset.key;
-  const named = (element.dataset.keys || "").split(" ").filter(Boolean);
-  return { own, all: own ? [own, ...named] : named };
+// A name is "chunk:804e198", or "frame:1e60-1e6f" for a run of them: two names meet where their runs do.
+function nameOf(word) {
+  const run = /^(page|frame):([0-9a-f]+)(?:-([0-9a-f]+))?$/.exec(word);
+  return run ? { kind: run[1], low: parseInt(run[2], 16), high: parseInt(run[3] || run[2], 16) } : { word };
 }
 
-function light(element) {
+const namesIn = (words) => (words || "").split(" ").filter(Boolean).map(nameOf);
+const meet = (one, other) =>
+  one.word ? one.word === other.word : one.kind === other.kind && one.low <= other.high && other.low <= one.high;
+const meetAny = (one, others) => others.some((other) => meet(one, other));
+
+function light(own, named) {
   unlight();
-  if (!element) return;
-  const { own, all } = keysOf(element);
-  const selectors = all.map((key) => `[data-key="${key}"]`);
-  if (own) selectors.push(`[data-keys~="${own}"]`);
-  if (!selectors.length) return;
-  for (const found of document.querySelectorAll(selectors.join(","))) found.classList.add("lit");
+  const all = own ? [own, ...named] : named;
+  if (!all.length) return;
+  for (const found of document.querySelectorAll("[data-key], [data-keys]")) {
+    const key = found.dataset.key ? nameOf(found.dataset.key) : null;
+    if ((key && meetAny(key, all)) || (own && meetAny(own, namesIn(found.dataset.keys)))) found.classList.add("lit");
+  }
+  const frames = all.filter((name) => name.kind === "frame");
+  for (const map of document.querySelectorAll("svg.cells")) lightCells(map, frames);
+}
+
+function lightElement(element) {
+  if (element) light(element.dataset.key ? nameOf(element.dataset.key) : null, namesIn(element.dataset.keys));
+  else unlight();
 }
 
 function unlight() {
   for (const found of document.querySelectorAll(".lit")) found.classList.remove("lit");
+  for (const found of document.querySelectorAll("svg.cells .lit-cell")) found.remove();
 }
 
 const linked = (target) => (target instanceof Element ? target.closest("[data-key], [data-keys]") : null);
-document.addEventListener("mouseover", (event) => light(linked(event.target)));
-document.addEventListener("focusin", (event) => light(linked(event.target)));
+document.addEventListener("mouseover", (event) => {
+  if (!(event.target instanceof Element && event.target.closest("svg.cells"))) lightElement(linked(event.target));
+});
+document.addEventListener("focusin", (event) => lightElement(linked(event.target)));
 document.addEventListener("focusout", unlight);
+
+// --- a picture of frames: its cells are no elements, what is under the pointer is reckoned ------------------------------
+
+const CELL = 12;
+const COLUMNS = 64;
+const CELLS_LIT = 256;
+
+const cellsOf = (map) => ({ first: Number(map.dataset.first), low: Number(map.dataset.low), per: Number(map.dataset.per), count: Number(map.dataset.cells) });
+
+function lightCells(map, frames) {
+  const { first, per, count } = cellsOf(map);
+  let left = CELLS_LIT;
+  for (const { low, high } of frames) {
+    const last = Math.min(count - 1, Math.floor((high - first) / per));
+    for (let cell = Math.max(0, Math.floor((low - first) / per)); cell <= last && left > 0; cell += 1, left -= 1) {
+      const box = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      const at = { x: (cell % COLUMNS) * CELL, y: Math.floor(cell / COLUMNS) * CELL, width: CELL, height: CELL, class: "lit-cell" };
+      for (const [name, value] of Object.entries(at)) box.setAttribute(name, value);
+      map.append(box);
+    }
+  }
+}
+
+function cellAt(map, event) {
+  const { first, low, per, count } = cellsOf(map);
+  const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
+  const [column, row] = [Math.floor(point.x / CELL), Math.floor(point.y / CELL)];
+  const cell = row * COLUMNS + column;
+  if (column < 0 || column >= COLUMNS || row < 0 || cell >= count) return null;
+  return { low: Math.max(low, first + cell * per), high: first + cell * per + per - 1 };
+}
+
+const hex = (number) => `0x${number.toString(16).padStart(5, "0")}`;
+let pointedAt = "";
+
+document.addEventListener("mousemove", (event) => {
+  const map = event.target instanceof Element ? event.target.closest("svg.cells") : null;
+  const cell = map && cellAt(map, event);
+  const words = cell ? `frame:${cell.low.toString(16)}-${cell.high.toString(16)}` : "";
+  if (words === pointedAt) return;
+  pointedAt = words;
+  const said = byId("pointed");
+  if (said) said.textContent = !cell ? "" : cell.low === cell.high ? `frame ${hex(cell.low)}` : `frames ${hex(cell.low)} to ${hex(cell.high)}`;
+  if (cell) light(nameOf(words), []);
+  else if (map) unlight();
+});
+
+document.addEventListener("click", (event) => {
+  const map = event.target instanceof Element ? event.target.closest("svg.cells") : null;
+  const cell = map && cellAt(map, event);
+  if (!cell || !byId("frame-form")) return;
+  byId("f-frame").value = hex(cell.low);
+  byId("frame-form").requestSubmit();
+});
 
 // --- a row of things is one stop of the Tab key; arrows move within it ------------------------------------------------
 
@@ -63,25 +132,28 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && typing(event.target)) return event.target.blur();
   if (typing(event.target)) return;
   const button = { "[": "step-back", "]": "step-next" }[event.key];
+  const going = { "+": "nearer", "=": "nearer", "-": "farther", 0: "all", "<": "before", ">": "after" }[event.key];
   if (event.key === "/" && byId("f-words")) {
     byId("f-words").focus();
     byId("f-words").select();
   } else if (button && byId(button)) {
     byId(button).click();
+  } else if (going && zoom(going)) {
+    // done
   } else if (!moveWithin(event)) {
     return;
   }
   event.preventDefault();
 });
 
-// --- a cell of physical memory: the form beside it does the same for the keyboard ------------------------------------
+// --- near and far: keys press the links of the picture that one is in, or else of physical memory --------------------------
 
-document.addEventListener("click", (event) => {
-  const cell = event.target instanceof Element ? event.target.closest("[data-frame]") : null;
-  if (!cell) return;
-  byId("f-frame").value = cell.dataset.frame;
-  byId("frame-form").requestSubmit();
-});
+function zoom(going) {
+  const band = document.querySelector(".band:hover, .band:focus-within") || byId("phys");
+  const link = band && (band.querySelector(`.zoom [data-go="${going}"]`) || document.querySelector(`#phys .zoom [data-go="${going}"]`));
+  if (link) link.click();
+  return Boolean(link);
+}
 
 // --- the thread: from the chosen thing of each layer to that of the next ----------------------------------------------
 
@@ -122,6 +194,40 @@ document.addEventListener("htmx:before:response", (event) => {
   complain(`The server answered ${status}. Reload the page to see where the machine stands.`);
 });
 document.addEventListener("htmx:error", () => complain("The server does not answer. Is it running?"));
+
+// --- what is asked says what the page shows: the parts that would be the same are not sent ---------------------------
+
+document.addEventListener("htmx:before:request", (event) => {
+  const { request } = event.detail.ctx;
+  const parts = [...document.querySelectorAll("[data-shows]")].map((part) => `${part.id.slice("part-".length)}=${part.dataset.shows}`);
+  if (!parts.length) return;
+  request.headers["Pagewalk-Shows"] = parts.join(",");
+  request.headers["HX-Current-URL"] = location.href;
+});
+
+// A link names only what it changes. In another tab, and in another language, it needs the rest of the address as well.
+const KEPT = ["open", "heap", "space", "frames", "term"];
+const CHOSEN = ["at", "frame", "pid"];
+
+function complete(link) {
+  const given = link.getAttribute("href");
+  const other = link.closest(".languages");
+  if (!byId("part-top") || (!other && !given.startsWith("?"))) return;
+  const [here, wanted] = [new URLSearchParams(location.search), new URLSearchParams(given.slice(given.indexOf("?")))];
+  const patch = other || wanted.has("turn") || wanted.has("zoom");
+  if (other) for (const name of [...KEPT, ...CHOSEN]) wanted.delete(name);
+  for (const name of patch ? [...KEPT, ...CHOSEN] : KEPT) if (here.has(name)) wanted.set(name, here.get(name));
+  link.setAttribute("href", `${other ? location.pathname : ""}?${wanted}`);
+}
+
+document.addEventListener("mousedown", (event) => {
+  const link = event.target instanceof Element ? event.target.closest("a[href]") : null;
+  if (link && (event.button === 1 || event.ctrlKey || event.metaKey || event.shiftKey)) complete(link);
+});
+document.addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest(".languages a") : null;
+  if (link) complete(link);
+}, true);
 
 // --- after each change -----------------------------------------------------------------------------------------------
 

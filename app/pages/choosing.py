@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats
@@ -15,48 +14,37 @@ from engine.outcome import CommandError
 from engine.views.at import AtView, ElsewhereView
 
 if TYPE_CHECKING:
+    from app.pages.shown import Shown
     from engine.commands import Command
     from engine.machine import Machine
     from engine.outcome import Outcome
     from engine.session import Session
+    from engine.views.at import HeapOf
     from engine.views.frame import FrameView
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the address of the page asks for, as it was typed."""
-
-    at: str = ""
-    frame: str = ""
-    pid: int = 0
-    term: str = ""
-    """A line for the terminal."""
-
-
-def choose(session: Session, machine_id: str, wanted: Wanted, pid: int, per_cell: int) -> tuple[Chosen, str]:
+def choose(session: Session, wanted: Shown, pid: int, heap_of: HeapOf) -> tuple[Chosen, str]:
     """The selection, and what was wrong with what was typed."""
     machine, error, words = session.machine, "", wanted.at.strip()
     found: AtView | ElsewhereView | None = None
     frame: FrameView | None = None
     try:
         if wanted.frame:
-            found = views.at_frame(machine, _frame_number(machine, wanted.frame), pid)
+            found = views.at_frame(machine, _frame_number(machine, wanted.frame), pid, heap_of)
             frame = views.frame(machine, int(wanted.frame, 0))
         elif words:
-            found = _named(machine, words, pid)
+            found = _named(machine, words, pid, heap_of)
     except CommandError as wrong:
         error = refusal(wrong)
-    at = found if isinstance(found, AtView) else views.at_address(machine, _subject(session, pid), pid)
+    at = found if isinstance(found, AtView) else views.at_address(machine, _subject(session, pid), pid, heap_of)
     elsewhere = found if isinstance(found, ElsewhereView) else None
     if elsewhere is not None:
         frame = elsewhere.frame
     named = words if not wanted.frame and found is not None and words.partition(" ")[0] in _NAMED else ""
     chosen = Chosen(
-        machine_id,
         at.pid,
         at,
         frame or (at.frame if elsewhere is None else None),
-        per_cell,
         explicit=found is not None,
         elsewhere=elsewhere,
         words=named,
@@ -68,17 +56,18 @@ _NAMED: Final = ("frame", "swap", "file")
 """The first words that choose something else than an address."""
 
 
-def _named(machine: Machine, words: str, pid: int) -> AtView | ElsewhereView:
+def _named(machine: Machine, words: str, pid: int, heap_of: HeapOf) -> AtView | ElsewhereView:
     """What "a+16", "0x0804e1a0", "frame 0x1d72", "swap 12" or "file /bin/student 3" name. Raises CommandError."""
     kind, _, rest = words.partition(" ")
     if kind not in _NAMED or not rest:
-        return views.at_address(machine, machine.processes[pid].resolve(words, "at"), pid)
+        return views.at_address(machine, machine.processes[pid].resolve(words, "at"), pid, heap_of)
     if kind == "frame":
-        return views.at_frame(machine, _frame_number(machine, rest), pid)
+        return views.at_frame(machine, _frame_number(machine, rest), pid, heap_of)
     if kind == "swap":
-        return views.at_swap_slot(machine, _number(rest, "write a number, such as: swap 12"), pid)
+        return views.at_swap_slot(machine, _number(rest, "write a number, such as: swap 12"), pid, heap_of)
     path, _, page = rest.rpartition(" ") if " " in rest else (rest, "", "0")
-    return views.at_file_page(machine, path, _number(page, "write the page's number: file /bin/student 3"), pid)
+    index = _number(page, "write the page's number: file /bin/student 3")
+    return views.at_file_page(machine, path, index, pid, heap_of)
 
 
 def _frame_number(machine: Machine, word: str) -> int:

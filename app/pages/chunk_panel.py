@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from app.pages.marks import Chosen
     from engine.machine import Machine
     from engine.views.chunk import ChunkDetail, Word
+    from engine.views.heap import ChunkView
     from engine.views.would_free import WouldFree
 
 _STORES_SHOWN: Final = 8
@@ -60,13 +61,21 @@ class FreeTold:
 class ChunkPanel:
     """One chunk."""
 
-    title: str
-    summary: str
     rows: tuple[WordRow, ...]
     listed: str
     parts: tuple[Part, ...]
     waste: str
     free: FreeTold | None
+
+
+def chunk_title(chunk: ChunkView) -> str:
+    """What the chunk is called: by its pointers, or by where it is."""
+    return " ".join(chunk.slots) or formats.address(chunk.address)
+
+
+def chunk_summary(chunk: ChunkView) -> str:
+    """The chunk in a line."""
+    return f"{formats.short_hex(chunk.size)} bytes at {formats.address(chunk.address)}, {STATE_WORDS[chunk.state]}"
 
 
 def chunk_panel(machine: Machine, chosen: Chosen) -> ChunkPanel | None:
@@ -75,8 +84,6 @@ def chunk_panel(machine: Machine, chosen: Chosen) -> ChunkPanel | None:
         return None
     found = chunk_detail(machine, chosen.pid, chosen.at.chunk)
     return ChunkPanel(
-        title=" ".join(found.slots) or formats.address(found.address),
-        summary=f"{formats.short_hex(found.size)} bytes at {formats.address(found.address)}, {STATE_WORDS[found.state]}",
         rows=tuple(_row(each, found, chosen) for each in found.words),
         listed=_listed(found),
         parts=_parts(found),

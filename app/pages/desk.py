@@ -11,19 +11,20 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from app.import_logs import LogError, import_log, looks_like_a_log
 from app.language import Mistake, Program, program_of, read_program
 from app.machines import HistoryFull, UnknownMachine
-from app.pages.choosing import Wanted
 from app.pages.desk_panel import OnTheDesk
 from app.pages.playground import (
     SEE_OTHER,
     HxType,
-    machine_path,
     machines_of_request,
     missing,
     show,
+    shown_of_request,
     texts_of_form,
     texts_of_request,
+    turn_to,
 )
 from app.pages.program_panel import Noted, done_lines, read_draft
+from app.pages.shown import Shown
 from app.programs import ProgramError
 from app.rep_traces import HEADER, parse_rep
 from app.scenarios import scenarios
@@ -44,15 +45,17 @@ TEXT_MAXIMUM: Final = 64_000
 
 
 @router.post("/m/{machine_id}/program")
-async def program(request: Request, machine_id: str, pid: int = 0, term: str = "", hx_type: HxType = None) -> Response:
+async def program(request: Request, machine_id: str, hx_type: HxType = None) -> Response:
     """What the editor's buttons ask for; the program is kept whatever comes of it."""
     values = texts_of_form(await request.form())
+    shown = shown_of_request(request, machine_id)
+    shown = shown.unchosen(shown.pid).opened("program")
     asked, text = values.get("do", "keep"), values.get("program", "").replace("\r\n", "\n").strip("\n")
     try:
         kept = await texts_of_request(request).draft(machine_id)
         if asked == "load":
             await _load(request, machine_id, values.get("scenario", ""))
-            return _back(machine_id, pid, term)
+            return await turn_to(request, machine_id, shown, hx_type)
         if asked == "boot":
             return await _boot(request, text)
         draft, note = _read(text, kept)
@@ -62,12 +65,8 @@ async def program(request: Request, machine_id: str, pid: int = 0, term: str = "
     noted = replace(noted, note=noted.note or note)
     if noted.mistakes or noted.note:
         brought = OnTheDesk(await texts_of_request(request).draft(machine_id), noted)
-        return await show(request, machine_id, Wanted("", "", pid, term), hx_type, brought=brought)
-    return _back(machine_id, pid, term)
-
-
-def _back(machine_id: str, pid: int = 0, term: str = "") -> Response:
-    return RedirectResponse(f"{machine_path(machine_id, pid, term)}#program", SEE_OTHER)
+        return await show(request, machine_id, shown, hx_type, brought=brought)
+    return await turn_to(request, machine_id, shown, hx_type)
 
 
 async def _load(request: Request, machine_id: str, name: str) -> None:
@@ -85,7 +84,7 @@ async def _boot(request: Request, text: str) -> Response:
         config = machine_of_words("")
     held = await machines_of_request(request).create(replace(config, tlb_hits=True))
     await texts_of_request(request).keep_draft(held.id, Draft(text, 0))
-    return _back(held.id)
+    return RedirectResponse(Shown().opened("program").path(held.id), SEE_OTHER)
 
 
 async def _keep(request: Request, machine_id: str, draft: Draft) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from app.pages import formats, keys
-from app.pages.program_panel import Noted, ProgramPanel, program_panel
+from app.pages.program_panel import Noted
 from app.terminal import Piece, ask
 
 if TYPE_CHECKING:
+    from app.pages.marks import Chosen
     from app.store.texts import Draft
-    from engine.session import Session
+    from engine.machine import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,6 @@ class OnTheDesk:
 
     draft: Draft | None = None
     noted: Noted = field(default_factory=Noted)
-    term: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +41,15 @@ class TerminalPanel:
     failed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Both panels."""
-
-    program: ProgramPanel
-    terminal: TerminalPanel
+def terminal_panel(machine: Machine, chosen: Chosen, line: str) -> TerminalPanel:
+    """What the machine prints for a line, each number of it a link. It only looks."""
+    answer = ask(machine, line, chosen.pid)
+    return TerminalPanel(line, tuple(_printed(piece, chosen) for piece in answer.pieces), answer.failed)
 
 
-def desk(session: Session, machine_id: str, pid: int, brought: OnTheDesk) -> Desk:
-    """The desk of a machine whose process `pid` is shown. It only looks."""
-    return Desk(
-        program=program_panel(session, brought.draft, brought.noted),
-        terminal=_terminal(session, machine_id, pid, brought.term),
-    )
-
-
-def _terminal(session: Session, machine_id: str, pid: int, line: str) -> TerminalPanel:
-    answer = ask(session.machine, line, pid)
-    output = tuple(_printed(piece, machine_id, pid, line) for piece in answer.pieces)
-    return TerminalPanel(line, output, answer.failed)
-
-
-def _printed(piece: Piece, machine_id: str, pid: int, line: str) -> Printed:
+def _printed(piece: Piece, chosen: Chosen) -> Printed:
     if not piece.kind:
         return Printed(piece.text)
     if piece.kind == "frame":
-        chosen, key = {"frame": formats.pfn(piece.value)}, keys.frame(piece.value)
-    else:
-        chosen, key = {"at": formats.address(piece.value)}, keys.page(piece.value >> formats.PAGE_SHIFT)
-    return Printed(piece.text, f"/m/{machine_id}?" + urlencode({**chosen, "pid": pid, "term": line}), key)
+        return Printed(piece.text, chosen.frame_href(piece.value), keys.frame(piece.value))
+    return Printed(piece.text, chosen.href(piece.value), keys.page(piece.value >> formats.PAGE_SHIFT))

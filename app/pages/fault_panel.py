@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from app.pages.marks import Chosen, Marks
     from engine.views.fault_decisions import Decision, FaultDecisionsView, FaultTold, Parting
 
+KINDS_SHOWN: Final = 5
+"""Faults in a row that were decided alike are one kind."""
 OPEN_FAULTS: Final = 2
 """So many kinds of faults are told at once; of more, those about the chosen thing."""
 _SPECIAL: Final = frozenset(
@@ -84,8 +86,9 @@ def fault_panel(view: FaultDecisionsView, chosen: Chosen, marks: Marks) -> Fault
     """The panel; empty where the last command met no fault."""
     alike = [list(group) for _, group in groupby(view.faults, _decided)]
     few = len(alike) <= OPEN_FAULTS
-    boxes = tuple(_box(group, chosen, marks, few=few) for group in alike)
-    return FaultPanel(boxes, t("fault.left_out", faults=view.left_out) if view.left_out else "")
+    boxes = tuple(_box(group, chosen, marks, few=few) for group in alike[:KINDS_SHOWN])
+    left_out = view.left_out + sum(map(len, alike[KINDS_SHOWN:]))
+    return FaultPanel(boxes, t("fault.left_out", faults=left_out) if left_out else "")
 
 
 def _decided(told: FaultTold) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from app.pages import formats, keys
 
@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 class Chosen:
     """The one selection of the page: an address of a process, and the frame behind it or chosen by itself."""
 
-    machine_id: str
     pid: int
     at: AtView
     frame: FrameView | None
-    frames_per_cell: int
     explicit: bool
     """Somebody chose it; otherwise it is what the last command was about, or a place to begin."""
     elsewhere: ElsewhereView | None = None
@@ -38,15 +36,18 @@ class Chosen:
 
     def href_of(self, address: int, pid: int) -> str:
         """The page with an address of any process chosen."""
-        return f"/m/{self.machine_id}?" + urlencode({"at": formats.address(address), "pid": pid})
+        return f"?at={address:#010x}&pid={pid}" if pid else f"?at={address:#010x}"
 
     def href_at(self, words: str) -> str:
         """The page with what `words` name chosen: "frame 0x1d72", "swap 12", "file /bin/student 3"."""
-        return f"/m/{self.machine_id}?" + urlencode({"at": words, "pid": self.pid})
+        return self._href("at", quote_plus(words))
 
     def frame_href(self, pfn: int) -> str:
         """The page with a frame chosen."""
-        return f"/m/{self.machine_id}?" + urlencode({"frame": formats.pfn(pfn), "pid": self.pid})
+        return self._href("frame", formats.pfn(pfn))
+
+    def _href(self, name: str, value: str) -> str:
+        return f"?{name}={value}&pid={self.pid}" if self.pid else f"?{name}={value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Marks:
 
     selected: frozenset[str]
     changed: frozenset[str]
+    changed_chunks: frozenset[int] = frozenset()
+    changed_frames: frozenset[int] = frozenset()
 
     def of(self, key: str, *mentioned: str) -> Mark:
         """The mark of the thing named `key`."""
@@ -83,7 +86,13 @@ class Marks:
 
 def marks(machine: Machine, chosen: Chosen, changes: ChangesView, space: AddressSpaceView) -> Marks:
     """The marks of one page."""
-    return Marks(frozenset(_selected(chosen)), frozenset(_changed(machine, chosen, changes, space)))
+    here = machine.kernel.current.pid == chosen.pid
+    return Marks(
+        selected=frozenset(_selected(chosen)),
+        changed=frozenset(_changed(chosen, changes, space, here=here)),
+        changed_chunks=changes.chunks if here else frozenset(),
+        changed_frames=changes.allocated | changes.freed,
+    )
 
 
 def _selected(chosen: Chosen) -> set[str]:
@@ -96,19 +105,18 @@ def _selected(chosen: Chosen) -> set[str]:
     if at.region is not None:
         found.add(keys.region(at.region.start))
     if chosen.frame is not None:
-        found.update((keys.frame(chosen.frame.pfn), keys.cell(chosen.frame.pfn, chosen.frames_per_cell)))
+        found.add(keys.frame(chosen.frame.pfn))
         block = chosen.frame.block
         if block is not None and block.migratetype is not None and chosen.frame.zone and not block.on_cpu_list:
             found.add(keys.order(chosen.frame.zone, block.order))
     return found
 
 
-def _changed(machine: Machine, chosen: Chosen, changes: ChangesView, space: AddressSpaceView) -> set[str]:
+def _changed(chosen: Chosen, changes: ChangesView, space: AddressSpaceView, *, here: bool) -> set[str]:
     frames = changes.allocated | changes.freed
     found = {keys.frame(pfn) for pfn in frames}
-    found.update(keys.cell(pfn, chosen.frames_per_cell) for pfn in frames)
     found.update(keys.order(zone, order) for zone, order in changes.orders)
-    if machine.kernel.current.pid != chosen.pid:
+    if not here:
         return found
     found.update(keys.chunk(address) for address in changes.chunks)
     found.update(keys.page(vpn) for vpn in changes.pages)

@@ -1,4 +1,4 @@
-"""Physical memory: zones with their frames and watermarks, the buddy lists, reclaim's lists, and the ledger."""
+"""Physical memory: zones with their frames and watermarks, near or from far away, and the buddy lists."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
-from app.pages.svg_physical import bar_svg, marks_svg, zone_svg
+from app.pages.svg_physical import COLUMNS, bar_svg, cells_svg, marks_svg
+from app.pages.zoom import ZoomBar, href
+from engine import views
 from engine.views.physical_memory import Owner
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from app.pages.marks import Chosen, Mark, Marks
+    from engine.machine import Machine
     from engine.views.buddy import ZoneBuddy
     from engine.views.frame import FrameView
     from engine.views.physical_memory import PhysicalMemoryView, ZoneView
-    from engine.views.reclaim import ReclaimView
 
 NEIGHBOURS: Final = 32
 """Frames that are drawn one by one around the chosen one."""
@@ -43,14 +45,21 @@ OWNER_LETTERS: Final = {
 }
 
 
+WINDOW: Final = 16 * COLUMNS
+"""Cells of the picture when one has gone near."""
+NEARER: Final = 8
+"""So many times fewer frames are in a cell one step nearer."""
+
+
 @dataclass(frozen=True, slots=True)
 class ZonePart:
-    """One zone."""
+    """One zone. Without cells when the picture is nearer than that."""
 
     mark: Mark
     name: str
+    size: str
     span: str
-    cells: Markup
+    cells: Markup | None
     gauge: Markup
     free: str
     watermarks: tuple[tuple[str, str], ...]
@@ -76,7 +85,6 @@ class OrderCell:
     mark: Mark
     blocks: int
     bar: Markup
-    first: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,57 +97,150 @@ class OrderRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerRow:
-    """One line of the ledger, which is also the legend."""
+class BlockRow:
+    """The free blocks of one order and migrate type of a zone, the next to be taken first."""
 
-    owner: str
-    letter: str
+    zone: str
+    order: int
+    migratetype: str
+    blocks: int
+    first: tuple[FrameLink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLink:
+    """A frame to go to."""
+
+    mark: Mark
+    href: str
     words: str
-    frames: str
-    size: str
-    by_zone: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksPanel:
+    """The free lists in full."""
+
+    rows: tuple[BlockRow, ...]
+    cpu_lists: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PhysicalBand:
-    """What there is."""
+    """What there is. `near` is the picture of a part, where one has gone near."""
 
     summary: str
     cell_words: str
+    zoom: ZoomBar
+    near: Markup | None
     zones: tuple[ZonePart, ...]
     neighbours: tuple[FrameBox, ...]
     neighbours_words: str
     orders: tuple[OrderRow, ...]
-    cpu_lists: tuple[str, ...]
-    reclaim_words: str
-    owners: tuple[OwnerRow, ...]
-    ledger_words: str
+
+
+@dataclass(frozen=True, slots=True)
+class FramePart:
+    """What is drawn of physical memory: cells of `per` frames from `first` on, or everything."""
+
+    first: int
+    per: int
+    whole: bool
+
+
+def frame_part(words: str, memory: PhysicalMemoryView) -> FramePart:
+    """What "0x1000/8" asks for: cells of 8 frames from there on. Everything, where it asks for nothing that is there."""
+    first, _, per = words.partition("/")
+    try:
+        start, size = int(first, 16), int(per)
+    except ValueError:
+        return FramePart(0, memory.frames_per_cell, whole=True)
+    if not 0 <= start < memory.frames or size < 1 or size & size - 1 or size * WINDOW >= memory.frames:
+        return FramePart(0, memory.frames_per_cell, whole=True)
+    return FramePart(_clamped(start, size, memory.frames), size, whole=False)
+
+
+def _clamped(first: int, per: int, frames: int) -> int:
+    """Where a picture begins so that it is full: at the start of a row."""
+    row = per * COLUMNS
+    return max(0, min(first, frames - per * WINDOW)) // row * row
 
 
 def physical_band(
+    machine: Machine,
     memory: PhysicalMemoryView,
+    part: FramePart,
     buddy: tuple[ZoneBuddy, ...],
-    reclaim: ReclaimView,
     neighbours: tuple[FrameView, ...],
     chosen: Chosen,
     marks: Marks,
 ) -> PhysicalBand:
     """The band."""
-    total = sum(count for _, count in memory.owners)
-    owners = tuple(_owner_row(owner, count, memory) for owner, count in memory.owners)
+    pfn = None if chosen.frame is None else chosen.frame.pfn
+    near = None
+    if not part.whole:
+        cells = views.frame_cells(machine, part.first, part.per * WINDOW, part.per)
+        last = part.first + part.per * len(cells) - 1
+        near = cells_svg(cells, part.per, marks, pfn, f"Frames {formats.pfn(part.first)} to {formats.pfn(last)}")
     return PhysicalBand(
         summary=_summary(chosen),
-        cell_words=f"1 cell = {formats.times(memory.frames_per_cell, 'frame')} = {formats.pages(memory.frames_per_cell)}",
-        zones=tuple(_zone(zone, memory, marks) for zone in memory.zones),
+        cell_words=f"1 cell = {formats.times(part.per, 'frame')} = {formats.pages(part.per)}",
+        zoom=_zoom(part, memory, pfn),
+        near=near,
+        zones=tuple(_zone(zone, memory, marks, pfn, drawn=part.whole) for zone in memory.zones),
         neighbours=tuple(_frame_box(frame, chosen, marks) for frame in neighbours),
         neighbours_words=""
         if not neighbours
         else f"frames {formats.pfn(neighbours[0].pfn)} to {formats.pfn(neighbours[-1].pfn)}",
         orders=_orders(buddy, marks),
-        cpu_lists=tuple(_cpu_list(zone) for zone in buddy),
-        reclaim_words=_reclaim_words(reclaim),
-        owners=owners,
-        ledger_words=f"{formats.count(total * 4)} KB = {formats.count(memory.frames * 4)} KB",
+    )
+
+
+def blocks_panel(buddy: tuple[ZoneBuddy, ...], chosen: Chosen, marks: Marks) -> BlocksPanel:
+    """The free lists: each migrate type's, and the CPU's own."""
+    rows = tuple(
+        BlockRow(
+            zone.zone,
+            order.order,
+            found.migratetype,
+            found.blocks,
+            tuple(
+                FrameLink(
+                    marks.of(keys.frame(pfn), keys.block(pfn, order.order), keys.order(zone.zone, order.order)),
+                    chosen.frame_href(pfn),
+                    formats.pfn(pfn),
+                )
+                for pfn in found.first
+            ),
+        )
+        for zone in buddy
+        for order in zone.orders
+        for found in order.lists
+    )
+    return BlocksPanel(rows, tuple(_cpu_list(zone) for zone in buddy))
+
+
+def _zoom(part: FramePart, memory: PhysicalMemoryView, chosen: int | None) -> ZoomBar:
+    def there(first: int, per: int) -> str:
+        if per * WINDOW >= memory.frames:
+            return href("frames", "")
+        return href("frames", f"{_clamped(first, per, memory.frames):#x}/{per}")
+
+    span = memory.frames if part.whole else part.per * WINDOW
+    inside = chosen is not None and part.first <= chosen < part.first + span
+    middle = chosen if inside and chosen is not None else part.first + span // 2
+    near = max(1, part.per // NEARER)
+    while near > 1 and near * WINDOW >= memory.frames:
+        near //= NEARER
+    far = part.per * NEARER
+    end = part.first + span
+    return ZoomBar(
+        "frames",
+        "all frames" if part.whole else f"frames {formats.pfn(part.first)} to {formats.pfn(end - 1)}",
+        nearer=there(middle - near * WINDOW // 2, near) if part.per > 1 and near * WINDOW < memory.frames else "",
+        farther="" if part.whole else there(part.first + span // 2 - far * WINDOW // 2, far),
+        before=there(part.first - span, part.per) if part.first else "",
+        after=there(end, part.per) if end < memory.frames else "",
+        whole="" if part.whole else href("frames", ""),
     )
 
 
@@ -152,17 +253,19 @@ def _summary(chosen: Chosen) -> str:
     return f"frame {formats.pfn(frame.pfn)}: {owner}, {zone}"
 
 
-def _zone(zone: ZoneView, memory: PhysicalMemoryView, marks: Marks) -> ZonePart:
+def _zone(zone: ZoneView, memory: PhysicalMemoryView, marks: Marks, chosen: int | None, *, drawn: bool) -> ZonePart:
     owners = ", ".join(f"{OWNER_WORDS[owner]} {formats.pages(count)}" for owner, count in zone.owners)
     span = f"{formats.pfn(zone.start)} to {formats.pfn(zone.end)}"
     state, short = _state(zone)
     watermarks = (("min", zone.min_mark), ("low", zone.low_mark), ("high", zone.high_mark))
     spoken = f"Zone {zone.name}: {zone.free} free pages; " + ", ".join(f"{name} {pages}" for name, pages in watermarks)
+    label = f"Frames of zone {zone.name}: {owners}"
     return ZonePart(
         mark=marks.of(keys.zone(zone.name)),
         name=zone.name,
-        span=f"{formats.pages(zone.present)}, frames {span}",
-        cells=zone_svg(zone, marks, memory.frames_per_cell, f"Frames of zone {zone.name}: {owners}"),
+        size=formats.pages(zone.present),
+        span=f"frames {span}",
+        cells=cells_svg(zone.cells, memory.frames_per_cell, marks, chosen, label) if drawn else None,
         gauge=marks_svg(zone, spoken),
         free=formats.count(zone.free),
         watermarks=tuple((name, formats.count(pages)) for name, pages in watermarks),
@@ -178,7 +281,7 @@ def _state(zone: ZoneView) -> tuple[str, bool]:
         return "below low: kswapd is woken", True
     if zone.free <= zone.high_mark:
         return "below high: kswapd goes on if it runs", False
-    return "above high: nobody reclaims", False
+    return "", False
 
 
 def _frame_box(frame: FrameView, chosen: Chosen, marks: Marks) -> FrameBox:
@@ -202,17 +305,11 @@ def _orders(buddy: tuple[ZoneBuddy, ...], marks: Marks) -> tuple[OrderRow, ...]:
         cells = []
         for zone in buddy:
             order = zone.orders[number]
-            first = "; ".join(
-                f"{found.migratetype}: {', '.join(formats.pfn(pfn) for pfn in found.first)}"
-                + ("…" if found.blocks > len(found.first) else "")
-                for found in order.lists
-            )
             cells.append(
                 OrderCell(
                     marks.of(keys.order(zone.zone, number), keys.zone(zone.zone)),
                     order.free,
                     bar_svg(order.free, largest),
-                    first,
                 )
             )
         rows.append(OrderRow(number, formats.pages(1 << number), tuple(cells)))
@@ -222,25 +319,3 @@ def _orders(buddy: tuple[ZoneBuddy, ...], marks: Marks) -> tuple[OrderRow, ...]:
 def _cpu_list(zone: ZoneBuddy) -> str:
     blocks = ", ".join(f"{count} of order {order}" for order, count in zone.cpu_blocks)
     return f"{zone.zone}: {formats.times(zone.cpu_pages, 'page')}" + (f" ({blocks})" if blocks else "")
-
-
-def _reclaim_words(reclaim: ReclaimView) -> str:
-    swap = (
-        f"swap {formats.pages(reclaim.swap_used)} of {formats.pages(reclaim.swap_pages)} used"
-        if reclaim.swap_pages
-        else "no swap"
-    )
-    runs = "kswapd never ran" if not reclaim.kswapd_runs else f"kswapd ran {formats.times(reclaim.kswapd_runs, 'time')}"
-    return f"{swap} · {runs} · {formats.times(reclaim.stolen, 'page')} reclaimed"
-
-
-def _owner_row(owner: Owner, count: int, memory: PhysicalMemoryView) -> OwnerRow:
-    by_zone = (dict(zone.owners).get(owner, 0) for zone in memory.zones)
-    return OwnerRow(
-        owner=owner.value,
-        letter=OWNER_LETTERS[owner],
-        words=OWNER_WORDS[owner],
-        frames=formats.count(count),
-        size=formats.pages(count),
-        by_zone=tuple(formats.count(found) for found in by_zone),
-    )

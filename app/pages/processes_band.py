@@ -9,8 +9,10 @@ from markupsafe import Markup
 
 from app.pages import formats, keys
 from app.pages.marks import Mark
+from engine import views
 
 if TYPE_CHECKING:
+    from app.pages.looking import Looking
     from app.pages.marks import Chosen, Marks
     from engine.views.address_space import AddressSpaceView
     from engine.views.changes import ChangesView
@@ -63,10 +65,9 @@ class PageRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessesBand:
+class ProcessesPanel:
     """Who runs on the machine."""
 
-    summary: str
     cards: tuple[ProcessCard, ...]
     left_out: int
     heads: tuple[str, ...]
@@ -75,24 +76,21 @@ class ProcessesBand:
     """The pages in one sentence, for who cannot see them."""
 
 
-def processes_band(
-    processes: tuple[ProcessView, ...],
-    spaces: dict[int, AddressSpaceView],
-    sharing: PageSharingView,
-    changes: ChangesView,
-    chosen: Chosen,
-    marks: Marks,
-) -> ProcessesBand:
-    """The band. `spaces` are the address spaces of the living processes."""
+def processes_panel(look: Looking, chosen: Chosen, marks: Marks) -> ProcessesPanel:
+    """The panel, around the chosen address."""
+    processes, changes = look.processes, look.changes
+    sharing = views.page_sharing(look.machine, chosen.at.address, chosen.pid)
     living = [process for process in processes if process.ended is None]
     ended = [process for process in processes if process.ended is not None]
     shown = (living + ended[::-1])[:CARDS_SHOWN]
     child = next(number for number in range(1, len(processes) + 2) if all(one.pid != number for one in processes))
     runs = next((process.pid for process in processes if process.running), None)
     rows = tuple(_row(row, changes if row.pid == runs else None, chosen, marks) for row in sharing.rows)
-    return ProcessesBand(
-        summary=_summary(living, ended),
-        cards=tuple(_card(process, spaces.get(process.pid), child, chosen) for process in shown),
+    return ProcessesPanel(
+        cards=tuple(
+            _card(process, look.space(process.pid) if process.ended is None else None, child, chosen)
+            for process in shown
+        ),
         left_out=len(processes) - len(shown),
         heads=tuple(f"{address:08x}" for address in range(sharing.start, sharing.end, 1 << formats.PAGE_SHIFT))
         if rows
@@ -102,9 +100,12 @@ def processes_band(
     )
 
 
-def _summary(living: list[ProcessView], ended: list[ProcessView]) -> str:
-    words = f"{formats.times(len(living), 'process')[:-1] + 'es' if len(living) != 1 else '1 process'}"
-    return words + (f", {len(ended)} ended" if ended else "")
+def processes_summary(processes: tuple[ProcessView, ...]) -> str:
+    """How many there are."""
+    ended = sum(process.ended is not None for process in processes)
+    living = len(processes) - ended
+    words = "1 process" if living == 1 else f"{living} processes"
+    return words + (f", {ended} ended" if ended else "")
 
 
 def _card(process: ProcessView, space: AddressSpaceView | None, child: int, chosen: Chosen) -> ProcessCard:
@@ -112,7 +113,7 @@ def _card(process: ProcessView, space: AddressSpaceView | None, child: int, chos
     living = process.ended is None
     return ProcessCard(
         pid=process.pid,
-        href=f"/m/{chosen.machine_id}?pid={process.pid}",
+        href=f"?pid={process.pid}",
         current=process.pid == chosen.pid,
         living=living,
         title=f"process {process.pid}",
@@ -172,10 +173,9 @@ def _cell(pid: int, page: PageOfProcess, changes: ChangesView | None, chosen: Ch
     vpn = page.address >> formats.PAGE_SHIFT
     kind, text, under = _looks(page)
     key = keys.page(vpn) if page.pfn is None else keys.frame(page.pfn)
-    cell = () if page.pfn is None else (keys.cell(page.pfn, chosen.frames_per_cell),)
     mark = Mark(
         key=key,
-        keys=keys.join(keys.page(vpn), *cell),
+        keys=keys.page(vpn),
         selected=pid == chosen.pid and keys.page(vpn) in marks.selected,
         changed=changes is not None and vpn in changes.pages,
     )

@@ -66,7 +66,6 @@ class ProgramPanel:
     next_words: str
     mistakes: tuple[str, ...]
     note: str
-    open: bool
     themes: tuple[tuple[str, tuple[Choice, ...]], ...]
     other_machine: str
     """What machine the program asks for, if this is another."""
@@ -96,6 +95,12 @@ def done_lines(session: Session, program: Program, base: int) -> list[int | None
     return versions + [None] * (len(program.lines) - len(versions))
 
 
+def program_summary(draft: Draft | None) -> str:
+    """What is said of a program whose panel is closed."""
+    lines = 0 if draft is None else sum(bool(without_comment(line).strip()) for line in draft.text.split("\n"))
+    return f"{lines} line{'s' if lines != 1 else ''}" if lines else "write one, or load a scenario"
+
+
 def program_panel(session: Session, draft: Draft | None, noted: Noted) -> ProgramPanel:
     """The panel of a machine."""
     text = "" if draft is None else draft.text
@@ -117,7 +122,6 @@ def program_panel(session: Session, draft: Draft | None, noted: Noted) -> Progra
         next_words=program.lines[done].text if done < len(program.lines) and not mistakes else "",
         mistakes=tuple(refusal(mistake) for mistake in mistakes),
         note=noted.note,
-        open=bool(text),
         themes=tuple(
             (theme, tuple(Choice(each.name, each.title, each.about) for each in found))
             for theme, found in themes().items()

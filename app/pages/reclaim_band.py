@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from app.pages.marks import Chosen, Mark, Marks
     from engine.views.lru_lists import LruPage, LruPages
     from engine.views.oom import LogLine, OomCandidate, OomView
+    from engine.views.reclaim import ReclaimView
     from engine.views.reclaim_step import FreeCurve, Moves, ReclaimStepView, Work
 
 _LISTS: Final = {
@@ -65,6 +66,8 @@ class ListPart:
     pages: str
     oldest: tuple[PageBox, ...]
     between: str
+    more: str
+    """How many are younger than `oldest`."""
     youngest: tuple[PageBox, ...]
 
 
@@ -78,10 +81,29 @@ class ScoreRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ReclaimBand:
-    """The band."""
+class SwapPart:
+    """The swap area: how much of it is used, in words and as a percentage."""
 
+    words: str
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimBand:
+    """The band: what happened in this step, and which pages are looked at next."""
+
+    summary: str
     stories: tuple[str, ...]
+    lists: tuple[ListPart, ...]
+    swap: SwapPart | None
+    curves: tuple[CurvePart, ...]
+    """Only of a step in which somebody reclaimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepPanel:
+    """Reclaim in this step, counted, and the lists with more of their pages."""
+
     lost: bool
     curves: tuple[CurvePart, ...]
     flows: tuple[FlowRow, ...]
@@ -90,35 +112,79 @@ class ReclaimBand:
     waited_percent: int
     thrashing: str
     lists: tuple[ListPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OomPanel:
+    """Whom the OOM killer would take, and the kernel's log."""
+
     scores: tuple[ScoreRow, ...]
-    scores_words: str
+    words: str
     log: str
 
 
 def reclaim_band(
-    step: ReclaimStepView,
-    lists: tuple[LruPages, ...],
-    oom: OomView,
-    log: tuple[LogLine, ...],
-    chosen: Chosen,
-    marks: Marks,
+    step: ReclaimStepView, reclaim: ReclaimView, lists: tuple[LruPages, ...], chosen: Chosen, marks: Marks
 ) -> ReclaimBand:
-    """The band."""
-    percent = round(100 * step.io_wait_ns / step.time_ns) if step.time_ns else 0
+    """The band. `lists` are drawn as long as they are."""
+    stories = _stories(step)
+    shown = (one for one in lists if one.pages or one.name != "unevictable")
     return ReclaimBand(
-        stories=_stories(step),
+        summary=_summary(reclaim),
+        stories=stories,
+        lists=tuple(_list(one, chosen, marks) for one in shown),
+        swap=_swap(reclaim),
+        curves=_curves(step) if stories else (),
+    )
+
+
+def step_panel(step: ReclaimStepView, lists: tuple[LruPages, ...], chosen: Chosen, marks: Marks) -> StepPanel:
+    """The panel of reclaim's work."""
+    percent = round(100 * step.io_wait_ns / step.time_ns) if step.time_ns else 0
+    return StepPanel(
         lost=step.lost,
-        curves=tuple(_curve(curve, step) for curve in step.curves if len(curve.points) > 1),
+        curves=_curves(step),
         flows=_flows(step),
         moves=tuple(words for words in (_moves("anonymous", step.anon), _moves("file", step.file)) if words),
         waited=f"{formats.duration(step.io_wait_ns)} of {formats.duration(step.time_ns)}",
         waited_percent=percent,
         thrashing=_thrashing(step),
         lists=tuple(_list(one, chosen, marks) for one in lists),
+    )
+
+
+def step_summary(step: ReclaimStepView) -> str:
+    """What the step cost."""
+    return (
+        f"{formats.times(step.major.count, 'major fault')}, {formats.count(step.swapped_out)} out to swap,"
+        f" {formats.count(step.swapped_in)} in"
+    )
+
+
+def oom_panel(oom: OomView, log: tuple[LogLine, ...]) -> OomPanel:
+    """The panel of the OOM killer."""
+    return OomPanel(
         scores=tuple(_score(candidate) for candidate in oom.candidates),
-        scores_words=f"RAM and swap: {formats.times(oom.total_pages, 'page')}; {formats.times(oom.kills, 'kill')} so far",
+        words=f"RAM and swap: {formats.times(oom.total_pages, 'page')}; {formats.times(oom.kills, 'kill')} so far",
         log="\n".join(f"[{line.ns / 1e9:12.6f}] {line.text}" for line in log[-_LOG_LINES:]),
     )
+
+
+def _summary(reclaim: ReclaimView) -> str:
+    runs = "kswapd never ran" if not reclaim.kswapd_runs else f"kswapd ran {formats.times(reclaim.kswapd_runs, 'time')}"
+    return f"{runs} · {formats.times(reclaim.stolen, 'page')} reclaimed"
+
+
+def _swap(reclaim: ReclaimView) -> SwapPart | None:
+    if not reclaim.swap_pages:
+        return None
+    used = formats.pages(reclaim.swap_used) if reclaim.swap_used else "0"
+    percent = -(-100 * reclaim.swap_used // reclaim.swap_pages)
+    return SwapPart(f"{used} of {formats.pages(reclaim.swap_pages)}", percent)
+
+
+def _curves(step: ReclaimStepView) -> tuple[CurvePart, ...]:
+    return tuple(_curve(curve, step) for curve in step.curves if len(curve.points) > 1)
 
 
 def _stories(step: ReclaimStepView) -> tuple[str, ...]:
@@ -204,6 +270,7 @@ def _list(one: LruPages, chosen: Chosen, marks: Marks) -> ListPart:
         pages=formats.count(one.pages),
         oldest=tuple(_box(page, letter, chosen, marks) for page in one.oldest),
         between=f"{between:,} more" if between > 0 else "",
+        more=f"{one.pages - len(one.oldest):,}" if one.pages > len(one.oldest) else "",
         youngest=tuple(_box(page, letter, chosen, marks) for page in one.youngest),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +14,8 @@ from app.command_json import command_document, config_to_json, outcome_json
 from app.export_c import export_c, result_line
 from app.machines import HistoryFull, ReplayDiffers, UnknownMachine
 from app.middleware import CONTENT_SECURITY_POLICY
-from app.pages.choosing import Wanted
-from app.pages.contexts import machine_page
+from app.pages.drawing import draw
+from app.pages.machine_parts import machine_page
 from app.pages.playground import (
     NOT_FOUND,
     SEE_OTHER,
@@ -26,6 +26,7 @@ from app.pages.playground import (
     render,
     texts_of_request as texts_of,
 )
+from app.pages.shown import wanted
 from app.session_text import session_text
 from app.share import LINK_MAXIMUM, Shared, ShareError, is_kept, kept_name, packed, read_shared, unpacked
 from app.words import ENGLISH, refusal, speaking, t
@@ -229,14 +230,14 @@ def _embeddable(found: Shared) -> Shared:
 
 
 @router.get("/embed/{code}")
-async def embed(request: Request, code: str, at: str = "", frame: str = "", pid: int = 0) -> Response:
+async def embed(request: Request, code: str) -> Response:
     """The pictures of a shared session, to be looked at inside another page."""
     try:
         found = _embeddable(await _shared(request, code))
+        shown = wanted(request.url.query, None)
 
         def question(session: Session) -> Any:
-            # A machine's page leads to /m/ID; from here that is this very frame.
-            return machine_page(session, f"../embed/{code}", Wanted(at, frame, pid))
+            return draw(machine_page(session, code, replace(shown, open=(), term="")))
 
         page = await machines_of_request(request).imagine(found.config, found.program.commands, question)
     except (ShareError, ConfigError, CommandError) as error:

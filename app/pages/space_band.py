@@ -11,6 +11,8 @@ from app.pages.marks import Chosen, Mark, Marks
 from engine.views.address_space import KERNEL_START, RegionKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from engine.views.address_space import AddressSpaceView, Region
 
 _WIDTH_MAXIMUM: Final = 12
@@ -40,21 +42,6 @@ class Hole:
 
 
 @dataclass(frozen=True, slots=True)
-class RegionRow:
-    """One region of the table, as /proc/PID/maps has it, with what is present."""
-
-    mark: Mark
-    href: str
-    span: str
-    permissions: str
-    size: str
-    resident: str
-    swapped: str
-    name: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
 class SpaceBand:
     """What the process believes."""
 
@@ -62,7 +49,6 @@ class SpaceBand:
     parts: tuple[RegionBox | Hole, ...]
     kernel_href: str
     in_kernel: bool
-    rows: tuple[RegionRow, ...]
 
 
 def space_band(space: AddressSpaceView, chosen: Chosen, marks: Marks, frames: dict[int, int]) -> SpaceBand:
@@ -84,7 +70,6 @@ def space_band(space: AddressSpaceView, chosen: Chosen, marks: Marks, frames: di
         parts=tuple(parts),
         kernel_href=chosen.href(KERNEL_START),
         in_kernel=chosen.at.address >= KERNEL_START,
-        rows=tuple(_row(region, chosen, marks) for region in space.regions),
     )
 
 
@@ -107,22 +92,23 @@ def _name(region: Region) -> str:
 
 
 def _rights(regions: list[Region]) -> str:
-    return regions[0].permissions[:3] if len(regions) == 1 else f"{len(regions)} regions"
+    return regions[0].permissions[:3] if len(regions) == 1 else f"{len(regions)} parts"
+
+
+def _frames(frames: dict[int, int], low: int, high: int) -> Iterator[int]:
+    """The frames of the pages [low, high), by page."""
+    if high - low > len(frames):
+        return (pfn for vpn, pfn in frames.items() if low <= vpn < high)
+    return (frames[vpn] for vpn in range(low, high) if vpn in frames)
 
 
 def _box(regions: list[Region], chosen: Chosen, marks: Marks, frames: dict[int, int]) -> RegionBox:
     first, last = regions[0], regions[-1]
     held = next((region for region in regions if keys.region(region.start) in marks.selected), first)
-    mentioned: list[str] = []
-    for region in regions:
-        if region is not held:
-            mentioned.append(keys.region(region.start))
-        for vpn in range(
-            region.start >> formats.PAGE_SHIFT,
-            min(region.end >> formats.PAGE_SHIFT, (region.start >> formats.PAGE_SHIFT) + 512),
-        ):
-            if vpn in frames:
-                mentioned += [keys.frame(frames[vpn]), keys.cell(frames[vpn], chosen.frames_per_cell)]
+    mentioned = [keys.region(region.start) for region in regions if region is not held]
+    low, high = first.start >> formats.PAGE_SHIFT, last.end >> formats.PAGE_SHIFT
+    mentioned.append(keys.pages(low, high - 1))
+    mentioned += keys.frames(_frames(frames, low, high))
     mark = marks.of(keys.region(held.start), *mentioned)
     changed = any(keys.region(region.start) in marks.changed for region in regions)
     mark = Mark(mark.key, mark.keys, mark.selected, changed)
@@ -143,18 +129,4 @@ def _box(regions: list[Region], chosen: Chosen, marks: Marks, frames: dict[int, 
         size=formats.pages(pages),
         start=f"{first.start:08x}",
         said=said,
-    )
-
-
-def _row(region: Region, chosen: Chosen, marks: Marks) -> RegionRow:
-    return RegionRow(
-        mark=marks.of(keys.region(region.start)),
-        href=chosen.href(region.start),
-        span=f"{region.start:08x}-{region.end:08x}",
-        permissions=region.permissions,
-        size=formats.pages(region.pages),
-        resident=formats.pages(region.resident),
-        swapped=formats.pages(region.swapped) if region.swapped else "0",
-        name=region.name or "anonymous",
-        kind=region.kind.value,
     )

@@ -28,6 +28,24 @@ def account_class(account: str) -> str:
     return "a-" + account.replace(" ", "-")
 
 
+_LETTERS: Final = {
+    "free": "·",
+    "cpu lists": "·",
+    "page cache": "F",
+    "shmem": "M",
+    "anonymous": "A",
+    "swap cache": "A",
+    "slab": "S",
+    "page tables": "T",
+    "reserved": "R",
+}
+
+
+def account_letter(account: str) -> str:
+    """The letter beside an account's colour: that of its frames; K for what else the kernel has."""
+    return _LETTERS.get(account, "K")
+
+
 def ledger_svg(view: LedgerView, label: str) -> Markup:
     """One bar, a part an account."""
     parts, x = [], 0.0

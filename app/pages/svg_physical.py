@@ -1,4 +1,8 @@
-"""Pictures of physical memory, as SVG: a zone's frames in cells, and its watermarks."""
+"""Pictures of physical memory, as SVG: frames in cells, a zone's watermarks, a bar beside a number.
+
+A cell is no element of its own: a thousand of them would weigh more than the rest of the page. Cells of one owner are one
+path, and the page's script finds from data-first, data-per and data-cells what is under the pointer.
+"""
 
 from __future__ import annotations
 
@@ -7,49 +11,85 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup, escape
 
-from app.pages import keys
 from engine.views.physical_memory import Owner
 
 if TYPE_CHECKING:
     from app.pages.marks import Marks
-    from engine.views.physical_memory import ZoneView
+    from engine.views.physical_memory import Cell, ZoneView
 
 COLUMNS: Final = 64
-_CELL: Final = 12
-_PITCH: Final = 13
-_LEAST: Final = 2.0
+_PITCH: Final = 12
+_LEAST: Final = 2
 _BAR_WIDTH: Final = 60
 
 
-def zone_svg(zone: ZoneView, marks: Marks, frames_per_cell: int, label: str) -> Markup:
-    """The zone's cells, 64 a row, low frames first; each is filled from below by its owners' shares."""
-    fills: dict[Owner, list[str]] = {}
-    cells: list[str] = []
-    rings: list[str] = []
-    for number, cell in enumerate(zone.cells):
-        x, y = number % COLUMNS * _PITCH, number // COLUMNS * _PITCH
-        key = keys.cell(cell.first, frames_per_cell)
-        cells.append(
-            f'<rect x="{x}" y="{y}" width="{_CELL}" height="{_CELL}" class="cell" data-key="{key}"'
-            f' data-frame="{cell.first:#07x}"/>'
-        )
-        bottom = float(y + _CELL)
-        used = [(owner, count) for owner, count in cell.owners if owner is not Owner.FREE]
-        for owner, count in used:
-            height = max(_LEAST, _CELL * count / cell.frames)
-            height = min(height, bottom - y)
-            bottom -= height
-            fills.setdefault(owner, []).append(f"M{x} {bottom:g}h{_CELL}v{height:g}h-{_CELL}z")
-        if key in marks.changed:
-            rings.append(f'<path class="changed-mark" d="M{x + 5} {y}h7v7z"/>')
-        if key in marks.selected:
-            rings.append(f'<rect x="{x - 0.5}" y="{y - 0.5}" width="13" height="13" class="chosen-ring"/>')
-    rows = -(-len(zone.cells) // COLUMNS)
-    paths = [f'<path class="o-{owner.value}" d="{"".join(parts)}"/>' for owner, parts in fills.items()]
-    return Markup(  # noqa: S704 - numbers and our own names; the label is escaped
-        f'<svg class="cells" viewBox="-1 -1 {COLUMNS * _PITCH + 1} {rows * _PITCH + 1}" role="img"'
-        f' aria-label="{escape(label)}">{"".join(cells)}<g class="fills">{"".join(paths)}</g>{"".join(rings)}</svg>'
+def cells_svg(cells: tuple[Cell, ...], per_cell: int, marks: Marks, chosen: int | None, label: str) -> Markup:
+    """Cells of `per_cell` frames, 64 a row, low frames first; each is filled from below by its owners' shares.
+
+    `chosen` is the frame that is ringed.
+    """
+    rows = -(-len(cells) // COLUMNS)
+    start = cells[0].first & -per_cell
+    parts = [f'<path class="o-{owner}" d="{path}"/>' for owner, path in _fills(cells)]
+    changed = sorted({(pfn - start) // per_cell for pfn in marks.changed_frames if pfn >= start})
+    corners = "".join(
+        f"M{number % COLUMNS * _PITCH + 6} {number // COLUMNS * _PITCH}h6v6z"
+        for number in changed
+        if number < len(cells)
     )
+    if corners:
+        parts.append(f'<path class="changed-mark" d="{corners}"/>')
+    number = -1 if chosen is None else (chosen - start) // per_cell
+    if 0 <= number < len(cells):
+        x, y = number % COLUMNS * _PITCH, number // COLUMNS * _PITCH
+        parts.append(f'<rect x="{x}" y="{y}" width="{_PITCH}" height="{_PITCH}" class="chosen-ring"/>')
+    width, height = COLUMNS * _PITCH, rows * _PITCH
+    last = (len(cells) - 1) % COLUMNS + 1
+    room = f"M0 0h{width}v{height - _PITCH}h{(last - COLUMNS) * _PITCH}v{_PITCH}h-{last * _PITCH}z"
+    return Markup(  # noqa: S704 - numbers and our own names; the label is escaped
+        f'<svg class="cells" viewBox="-1 -1 {width + 2} {height + 2}" role="img" aria-label="{escape(label)}"'
+        f' data-first="{start}" data-low="{cells[0].first}" data-per="{per_cell}" data-cells="{len(cells)}">'
+        f'<path class="room" d="{room}"/>{"".join(parts)}<path class="grid" d="{_grid(width, height)}"/></svg>'
+    )
+
+
+def _fills(cells: tuple[Cell, ...]) -> list[tuple[Owner, str]]:
+    """A path for each owner. Neighbours that are filled the same are one piece of it."""
+    fills: dict[Owner, list[str]] = {}
+    at, count = 0, len(cells)
+    profile = _profile(cells[0])
+    while at < count:
+        x, y = at % COLUMNS * _PITCH, at // COLUMNS * _PITCH
+        run, most = 1, min(COLUMNS - at % COLUMNS, count - at)
+        following = _profile(cells[at + 1]) if at + 1 < count else ()
+        while run < most and following == profile:
+            run += 1
+            following = _profile(cells[at + run]) if at + run < count else ()
+        bottom, width = y + _PITCH, run * _PITCH
+        for owner, height in profile:
+            bottom -= height
+            fills.setdefault(owner, []).append(f"M{x} {bottom}h{width}v{height}h-{width}z")
+        at, profile = at + run, following
+    return [(owner, "".join(parts)) for owner, parts in fills.items()]
+
+
+def _profile(cell: Cell) -> tuple[tuple[Owner, int], ...]:
+    """How high each owner fills a cell, from below; who has a frame of it is seen."""
+    owners = cell.owners
+    if len(owners) == 1:
+        return () if owners[0][0] is Owner.FREE else ((owners[0][0], _PITCH),)
+    found, room = [], _PITCH
+    for owner, frames in owners:
+        height = min(max(_LEAST, round(_PITCH * frames / cell.frames)), room)
+        if owner is not Owner.FREE and height:
+            found.append((owner, height))
+            room -= height
+    return tuple(found)
+
+
+def _grid(width: int, height: int) -> str:
+    lines = [f"M{x} 0v{height}" for x in range(0, width + 1, _PITCH)]
+    return "".join([*lines, *(f"M0 {y}h{width}" for y in range(0, height + 1, _PITCH))])
 
 
 def marks_svg(zone: ZoneView, label: str) -> Markup:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
-from app.pages.marks import Chosen, Mark, Marks
+from app.pages.marks import Mark, Marks
 from engine.views.page_walk import Stop
 
 if TYPE_CHECKING:
@@ -59,15 +59,17 @@ _BITS: Final = (
     ("PS", "maps 4 MB itself"),
     ("G", "global"),
 )
+_RARE: Final = ("PS", "G")
+"""Bits that are named only where they are set."""
 
 
-def walk_band(walk: PageWalkView, chosen: Chosen, marks: Marks) -> WalkBand:
+def walk_band(walk: PageWalkView, marks: Marks) -> WalkBand:
     """The band."""
     bits = f"{walk.linear:032b}"
     return WalkBand(
         summary=f"CR3 {formats.address(walk.cr3)} · CR0.PG {int(walk.paging)} · {_tlb_word(walk)}",
         address=formats.address(walk.address),
-        steps=tuple(_steps(walk, chosen, marks)),
+        steps=tuple(_steps(walk, marks)),
         binary=(bits[:10], bits[10:20], bits[20:]),
         end=_end(walk),
     )
@@ -87,7 +89,7 @@ def _end(walk: PageWalkView) -> str:
     return "A read or a write gets there without the kernel's help."
 
 
-def _steps(walk: PageWalkView, chosen: Chosen, marks: Marks) -> list[WalkStep]:
+def _steps(walk: PageWalkView, marks: Marks) -> list[WalkStep]:
     segment, page = walk.segment, walk.linear >> formats.PAGE_SHIFT
     flat = "flat" if segment.base == 0 else f"+ {formats.address(segment.base)}"
     limit = "limit 4 GB" if segment.limit == (1 << 32) - 1 else f"limit {formats.address(segment.limit)}"
@@ -117,7 +119,7 @@ def _steps(walk: PageWalkView, chosen: Chosen, marks: Marks) -> list[WalkStep]:
     if walk.table is not None:
         found.append(_entry("table", walk.table, marks, page, stops=walk.stop is not None, swap_slot=walk.swap_slot))
     if walk.pfn is not None:
-        found.append(_frame(walk, walk.pfn, chosen, marks))
+        found.append(_frame(walk, walk.pfn, marks))
     return found
 
 
@@ -130,22 +132,29 @@ def _entry(
         meaning = "empty"
     else:
         meaning = f"→ frame {formats.pfn(entry.points_to)}"
-    bits = tuple((name, name in entry.flags, words) for name, words in _BITS) if entry.present else ()
+    shown = [(name, name in entry.flags, words) for name, words in _BITS if name in entry.flags or name not in _RARE]
+    bits = tuple(shown) if entry.present else ()
     return WalkStep(
-        mark=marks.of(f"{title}:{number:x}", keys.frame(entry.frame), keys.frame(entry.points_to)),
+        mark=marks.of(
+            keys.entry(entry.frame, entry.index),
+            keys.frame(entry.frame),
+            *([keys.frame(entry.points_to)] if entry.present else []),
+            *([keys.swap(swap_slot)] if swap_slot is not None else []),
+            *([keys.page(number)] if title == "table" else []),
+        ),
         kind="entry",
-        title=f"{title}[{entry.index}] in frame {formats.pfn(entry.frame)}",
+        title=f"{title}[{entry.index}]",
         value=formats.address(entry.entry),
-        lines=(meaning,),
+        lines=(f"in frame {formats.pfn(entry.frame)}", meaning),
         bits=bits,
         stops=stops,
     )
 
 
-def _frame(walk: PageWalkView, pfn: int, chosen: Chosen, marks: Marks) -> WalkStep:
+def _frame(walk: PageWalkView, pfn: int, marks: Marks) -> WalkStep:
     physical = walk.physical or 0
     return WalkStep(
-        mark=marks.of(keys.frame(pfn), keys.cell(pfn, chosen.frames_per_cell)),
+        mark=marks.of(keys.frame(pfn)),
         kind="frame",
         title=f"frame {formats.pfn(pfn)}",
         value=f"+ {formats.short_hex(walk.offset)}",

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from engine.outcome import Outcome, Signal
     from engine.views.trace_tree import TraceNode, TraceTreeView
 
-CHILDREN_SHOWN: Final = 16
-ROOTS_SHOWN: Final = 64
+RECORDS_SHOWN: Final = 48
+"""Of a command that caused more records, the first are told, and of the others how many they are."""
+SHARES: Final = 8
+SHARE_LEAST: Final = 4
+"""What caused a record gets an eighth of the room that is left for it and those below it, and at least this."""
 RECORDS_OPEN: Final = 14
 """A tree of so many records is shown whole; of a larger one what is about the chosen thing."""
 COSTS_SHOWN: Final = 12
@@ -86,14 +89,14 @@ def why(tree: TraceTreeView, command: Command | None, outcome: Outcome | None, m
     if command is None or outcome is None:
         return Why("", "", bad=False, took="", reasons=(), left_out="", lost=False)
     came, bad = outcome_words(outcome, command)
-    reasons = _reasons(tree.roots, marks, tree.start_ns, few=tree.records <= RECORDS_OPEN)
+    reasons, left_out, _ = _Telling(tree, marks).tell(tree.roots, RECORDS_SHOWN)
     return Why(
         asked=words_of_command(command),
         came=came,
         bad=bad,
         took=formats.duration(tree.ns) if tree.ns else "",
-        reasons=reasons[:ROOTS_SHOWN],
-        left_out=_left_out(reasons[ROOTS_SHOWN:]),
+        reasons=reasons,
+        left_out=left_out,
         lost=tree.lost,
         costs=costs(tree),
         total=f"{formats.count(tree.ns)} ns",
@@ -130,45 +133,63 @@ def _every(nodes: tuple[TraceNode, ...]) -> Iterator[TraceNode]:
 # --- the tree --------------------------------------------------------------------------------------------------------
 
 
-def _left_out(reasons: tuple[Reason, ...]) -> str:
-    count = sum(reason.times for reason in reasons)
-    took = sum(reason.cost_ns for reason in reasons)
-    if not count:
+def _left_out(nodes: tuple[TraceNode, ...]) -> str:
+    took = sum(node.cost_ns for node in nodes)
+    if not nodes:
         return ""
     if took:
-        return t("why.left_out_took", records=count, took=formats.duration(took))
-    return t("why.left_out", records=count)
+        return t("why.left_out_took", records=len(nodes), took=formats.duration(took))
+    return t("why.left_out", records=len(nodes))
 
 
-def _reasons(nodes: tuple[TraceNode, ...], marks: Marks, began_ns: int, *, few: bool) -> tuple[Reason, ...]:
-    """What happened, one after the other; the same said again at once is counted instead."""
-    found: list[Reason] = []
-    for node in nodes:
-        reason = _reason(node, marks, began_ns, few=few)
-        before = found[-1] if found else None
-        if before and not before.children and not reason.children and before.words == reason.words:
-            found[-1] = replace(before, times=before.times + 1, cost_ns=before.cost_ns + reason.cost_ns)
-        else:
-            found.append(reason)
-    return tuple(found)
+class _Telling:
+    """Tells a tree's records one after the other, until there is no more room."""
+
+    def __init__(self, tree: TraceTreeView, marks: Marks) -> None:
+        self.began_ns = tree.start_ns
+        self.few = tree.records <= RECORDS_OPEN
+        self.marks = marks
+
+    def tell(self, nodes: tuple[TraceNode, ...], room: int) -> tuple[tuple[Reason, ...], str, int]:
+        """What is told of `nodes`, what is left out, and how much room it took. The same said again at once is counted."""
+        found: list[Reason] = []
+        left = room
+        for number, node in enumerate(nodes):
+            if left <= 0:
+                return tuple(found), _left_out(nodes[number:]), room - left
+            share = max(SHARE_LEAST, left // min(len(nodes) - number, SHARES))
+            reason, took = self._reason(node, min(left, share))
+            before = found[-1] if found else None
+            if before and not before.children and not reason.children and before.words == reason.words:
+                found[-1] = replace(before, times=before.times + 1, cost_ns=before.cost_ns + reason.cost_ns)
+            else:
+                found.append(reason)
+                left -= took
+        return tuple(found), "", room - left
+
+    def _reason(self, node: TraceNode, room: int) -> tuple[Reason, int]:
+        told = sentence(node.event)
+        children, left_out, took = self.tell(node.children, room - 1)
+        chosen = any(key in self.marks.selected for key in told.keys)
+        reason = Reason(
+            seq=node.seq,
+            words=told.words,
+            place=told.place,
+            event=node.name,
+            cost_ns=node.cost_ns,
+            when=_when(node, self.began_ns),
+            keys=keys.join(*told.keys),
+            children=children,
+            left_out=left_out,
+            below=_below(node),
+            open=self.few or chosen or any(child.open for child in children),
+        )
+        return reason, 1 + took
 
 
-def _reason(node: TraceNode, marks: Marks, began_ns: int, *, few: bool) -> Reason:
-    told = sentence(node.event)
-    children = _reasons(node.children, marks, began_ns, few=few)
-    return Reason(
-        seq=node.seq,
-        words=told.words,
-        place=told.place,
-        event=node.name,
-        cost_ns=node.cost_ns,
-        when=_when(node, began_ns),
-        keys=keys.join(*told.keys),
-        children=children[:CHILDREN_SHOWN],
-        left_out=_left_out(children[CHILDREN_SHOWN:]),
-        below=sum(child.times + child.below for child in children),
-        open=few or any(key in marks.selected for key in told.keys) or any(child.open for child in children),
-    )
+def _below(node: TraceNode) -> int:
+    """How many records follow from it."""
+    return sum(1 + _below(child) for child in node.children)
 
 
 def _when(node: TraceNode, began_ns: int) -> str:

@@ -77,9 +77,30 @@ def address_space(machine: Machine, pid: int = 0) -> AddressSpaceView:
     return AddressSpaceView(pid, regions, mm.start_brk, mm.brk, mm.total_vm, mm.rss)
 
 
+def resident_frames(machine: Machine, pid: int, start: int, end: int) -> dict[int, int]:
+    """The frame behind each page of [start, end) that process `pid` has in memory, by the page's number."""
+    found: dict[int, int] = {}
+    process = machine.processes[pid]
+    if process.ended is not None:
+        return found
+    for address, _, table, first, last in machine.kernel.memory.present_tables(process.task.mm, start, end):
+        page = address >> PAGE_SHIFT
+        for vpn, entry in enumerate(table[first:last], page):
+            if entry & PTE_THERE:
+                found[vpn] = entry >> PAGE_SHIFT
+    return found
+
+
 def region_at(machine: Machine, pid: int, address: int) -> Region | None:
     """The region of process `pid` that holds `address`."""
-    return next((found for found in address_space(machine, pid).regions if found.start <= address < found.end), None)
+    process = machine.processes[pid]
+    if process.ended is not None:
+        return None
+    mm = process.task.mm
+    for vma, line in zip(mm.vmas, mappings(mm), strict=True):
+        if line.start <= address < line.end:
+            return _region(machine.kernel, vma, line)
+    return None
 
 
 def _region(kernel: Kernel, vma: VmArea, line: Mapping) -> Region:

@@ -6,20 +6,25 @@ chunk ↔ region ↔ directory and table entry ↔ frame ↔ zone and buddy bloc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from engine.outcome import CommandError
 from engine.views.address_space import Region, region_at
 from engine.views.file_page import FilePageView, file_page, file_page_at, file_page_held, file_page_in_slot
 from engine.views.frame import FrameView, frame
-from engine.views.heap import ChunkView, chunk_at, heap
+from engine.views.heap import ChunkView, HeapView, chunk_at, heap
 from engine.views.page_walk import PageWalkView, page_walk
 from engine.views.processes import Slot
 from engine.views.swap_slot import SwapSlotView, swap_slot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.machine import Machine
     from engine.views.mapped_at import MappedAt
+
+    HeapOf: TypeAlias = Callable[[Machine, int], HeapView]
+    """Gives the heap of a process: who has looked at it already need not do so again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ def at(
     raise CommandError("address", "one of address, pfn, slot and file is needed")
 
 
-def at_address(machine: Machine, address: int, pid: int = 0) -> AtView:
+def at_address(machine: Machine, address: int, pid: int = 0, heap_of: HeapOf = heap) -> AtView:
     """What process `pid` has at `address`. Raises KeyError for an unknown pid."""
     slots = machine.processes[pid].slots
     walk = page_walk(machine, address, pid)
@@ -82,7 +87,7 @@ def at_address(machine: Machine, address: int, pid: int = 0) -> AtView:
         pid=pid,
         address=address,
         slots=tuple(Slot(name, pointer) for name, pointer in slots.items() if pointer == address),
-        chunk=chunk_at(heap(machine, pid), address),
+        chunk=chunk_at(heap_of(machine, pid), address),
         region=region_at(machine, pid, address),
         walk=walk,
         frame=found,
@@ -91,35 +96,37 @@ def at_address(machine: Machine, address: int, pid: int = 0) -> AtView:
     )
 
 
-def at_frame(machine: Machine, pfn: int, pid: int = 0) -> AtView | ElsewhereView:
+def at_frame(machine: Machine, pfn: int, pid: int = 0, heap_of: HeapOf = heap) -> AtView | ElsewhereView:
     """What is in frame `pfn`. Raises CommandError where the machine has no such frame."""
     found = frame(machine, pfn)
     if found is None:
         raise CommandError("pfn", f"there is no frame {pfn:#x}; the last one is {machine.kernel.ram.size - 1:#x}")
     here = nearest(found.mapped_at, pid)
     if here is not None:
-        return at_address(machine, here.address, here.pid)
+        return at_address(machine, here.address, here.pid, heap_of)
     page = machine.kernel.page_alloc.mem_map.get(pfn)
     file = None if page is None else file_page_held(machine, page)
     return ElsewhereView(found, file, None if found.slot is None else swap_slot(machine, found.slot))
 
 
-def at_swap_slot(machine: Machine, slot: int, pid: int = 0) -> AtView | ElsewhereView:
+def at_swap_slot(machine: Machine, slot: int, pid: int = 0, heap_of: HeapOf = heap) -> AtView | ElsewhereView:
     """What is in slot `slot` of the swap area. Raises CommandError where there is no such slot."""
     found = swap_slot(machine, slot)
     cached = None if found.pfn is None else frame(machine, found.pfn)
     here = nearest(found.named_at or (() if cached is None else cached.mapped_at), pid)
     if here is not None:
-        return at_address(machine, here.address, here.pid)
+        return at_address(machine, here.address, here.pid, heap_of)
     return ElsewhereView(cached, file_page_in_slot(machine.kernel, slot) if found.file is not None else None, found)
 
 
-def at_file_page(machine: Machine, path: str, index: int, pid: int = 0) -> AtView | ElsewhereView:
+def at_file_page(
+    machine: Machine, path: str, index: int, pid: int = 0, heap_of: HeapOf = heap
+) -> AtView | ElsewhereView:
     """What page `index` of a file is. Raises CommandError where there is no such file or page."""
     found = file_page(machine, path, index)
     here = nearest(found.mapped_at, pid)
     if here is not None:
-        return at_address(machine, here.address, here.pid)
+        return at_address(machine, here.address, here.pid, heap_of)
     cached = None if found.pfn is None else frame(machine, found.pfn)
     return ElsewhereView(cached, found, None if found.slot is None else swap_slot(machine, found.slot))
 

@@ -88,6 +88,12 @@ def physical_memory(machine: Machine) -> PhysicalMemoryView:
     return PhysicalMemoryView(len(codes), per_cell, zones, _count(codes, 0, len(codes)))
 
 
+def frame_cells(machine: Machine, first: int, frames: int, per_cell: int) -> tuple[Cell, ...]:
+    """The frames [first, first + frames) that the machine has, `per_cell` a cell."""
+    codes = owner_codes(machine.kernel)
+    return _cells(codes, first, min(first + frames, len(codes)), per_cell)
+
+
 def owner_codes(kernel: Kernel) -> bytearray:
     """One byte a frame: the index in OWNERS of whose it is."""
     codes = bytearray([_CODE[Owner.KERNEL]]) * kernel.ram.size
@@ -128,10 +134,6 @@ def page_owner(page: Page) -> Owner:
 
 def _zone(zone: Zone, codes: bytearray, per_cell: int) -> ZoneView:
     start, end = zone.zone_start_pfn, zone.zone_end_pfn
-    cells = []
-    for first in range(start & -per_cell, end, per_cell):
-        low, high = max(first, start), min(first + per_cell, end)
-        cells.append(Cell(low, high - low, _count(codes, low, high)))
     return ZoneView(
         name=zone.name,
         start=start,
@@ -144,10 +146,29 @@ def _zone(zone: Zone, codes: bytearray, per_cell: int) -> ZoneView:
         low_mark=zone.low_wmark_pages,
         high_mark=zone.high_wmark_pages,
         owners=_count(codes, start, end),
-        cells=tuple(cells),
+        cells=_cells(codes, start, end, per_cell),
     )
 
 
+def _cells(codes: bytearray, start: int, end: int, per_cell: int) -> tuple[Cell, ...]:
+    cells = []
+    for first in range(start & -per_cell, end, per_cell):
+        low, high = max(first, start), min(first + per_cell, end)
+        cells.append(Cell(low, high - low, _count(codes, low, high)))
+    return tuple(cells)
+
+
 def _count(codes: bytearray, start: int, end: int) -> tuple[tuple[Owner, int], ...]:
-    counts = ((owner, codes.count(code, start, end)) for code, owner in enumerate(OWNERS))
-    return tuple((owner, count) for owner, count in counts if count)
+    frames, first = end - start, codes[start]
+    same = codes.count(first, start, end)
+    if same == frames:
+        return ((OWNERS[first], frames),)
+    found = []
+    for code, owner in enumerate(OWNERS):
+        count = same if code == first else codes.count(code, start, end)
+        if count:
+            found.append((owner, count))
+            frames -= count
+            if not frames:
+                break
+    return tuple(found)

@@ -6,40 +6,56 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.pages.choosing import Wanted
-from app.pages.contexts import machine_page
+from app.pages.arena_panel import ArenaPanel
+from app.pages.chunk_panel import ChunkPanel
+from app.pages.machine_parts import DamagePart, machine_page
+from app.pages.panels import Panel
+from app.pages.shown import Shown
 from tests.engine.views.told import session
 
 if TYPE_CHECKING:
-    from app.pages.arena_panel import ArenaPanel
-    from app.pages.books import Books
-    from app.pages.chunk_panel import ChunkPanel
+    from collections.abc import Mapping
+
     from app.pages.damage_panel import DamagePanel
 
 SMALL = ("malloc a 24", "malloc b 24", "malloc c 24")
 LARGE = ("malloc a 1500", "malloc b 1500", "malloc c 1500", "malloc d 1500")
 
 
-def books(*lines: str, at: str = "", pid: int = 0) -> Books:
-    return machine_page(session(*lines), "id", Wanted(at, "", pid)).books
+def machine(*lines: str, at: str = "", pid: int = 0) -> Mapping[str, object]:
+    """What is in the parts of the page, its panels on glibc's books open."""
+    page = machine_page(session(*lines), "id", Shown(at=at, pid=pid).opened("chunk", "arena"))
+    return {part.name: part.page for part in page.parts}
+
+
+def panel(name: str, *lines: str, at: str = "") -> object | None:
+    found = machine(*lines, at=at)[name]
+    assert found is None or isinstance(found, Panel)
+    return None if found is None else found.body
 
 
 def chunk(*lines: str, at: str) -> ChunkPanel:
-    panel = books(*lines, at=at).chunk
-    assert panel is not None
-    return panel
+    found = panel("chunk", *lines, at=at)
+    assert isinstance(found, ChunkPanel)
+    return found
 
 
 def arena(*lines: str) -> ArenaPanel:
-    panel = books(*lines).arena
-    assert panel is not None
-    return panel
+    found = panel("arena", *lines)
+    assert isinstance(found, ArenaPanel)
+    return found
+
+
+def damage(*lines: str, pid: int = 0) -> DamagePanel | None:
+    found = machine(*lines, pid=pid)["damage"]
+    assert isinstance(found, DamagePart)
+    return found.wrong
 
 
 def wrong(*lines: str, pid: int = 0) -> DamagePanel:
-    panel = books(*lines, pid=pid).damage
-    assert panel is not None
-    return panel
+    found = damage(*lines, pid=pid)
+    assert found is not None
+    return found
 
 
 def test_a_block_is_told_word_by_word_with_its_waste() -> None:
@@ -180,12 +196,12 @@ def test_the_sentence_that_glibc_printed_is_told_with_its_step() -> None:
 
 
 def test_where_nothing_went_wrong_nothing_is_told() -> None:
-    assert books().damage is None
-    assert books(*LARGE, "free a", "malloc e 24").damage is None
-    assert books("malloc a 24", "exit 0").damage is None
-    assert books("malloc a 24", "sbrk 4096", "malloc b 131000", "malloc c 60000").damage is None
+    assert damage() is None
+    assert damage(*LARGE, "free a", "malloc e 24") is None
+    assert damage("malloc a 24", "exit 0") is None
+    assert damage("malloc a 24", "sbrk 4096", "malloc b 131000", "malloc c 60000") is None
 
 
 def test_before_the_first_malloc_there_are_no_books() -> None:
-    found = books()
-    assert (found.chunk, found.arena, found.damage) == (None, None, None)
+    found = machine()
+    assert (found["chunk"], found["arena"], damage()) == (None, None, None)

@@ -190,7 +190,7 @@ def test_a_line_that_was_stepped_back_over_is_the_next_again(client: TestClient)
     program = "a = malloc 100\nfree a"
     sent(client, machine, "run", program)
     client.post(f"{API}/{machine}/version", json={"version": 1})
-    assert states(client.get(f"/m/{machine}").text) == ["done", "next"]
+    assert states(client.get(f"/m/{machine}?open=program").text) == ["done", "next"]
     sent(client, machine, "next", program)
     assert client.get(f"{API}/{machine}").json()["version"] == 2
 

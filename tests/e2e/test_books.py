@@ -27,6 +27,11 @@ def do(page: Page, *lines: str) -> None:
         expect(page.locator(".asked code")).to_have_text(words)
 
 
+def turn(page: Page, panel: str) -> None:
+    """Opens a panel, or closes it."""
+    page.locator(f'a[href$="turn={panel}"]').click()
+
+
 def test_a_mistake_is_told_and_its_steps_can_be_gone_back_to(
     machine: Page, is_accessible: Callable[[Page], None]
 ) -> None:
@@ -46,12 +51,12 @@ def test_a_chunk_is_shown_word_by_word_with_what_free_would_do(
     machine: Page, is_accessible: Callable[[Page], None]
 ) -> None:
     do(machine, "malloc a 100", "malloc a 24", "free a")
+    turn(machine, "chunk")
     panel = machine.get_by_role("region", name="Chunk a · word by word")
-    panel.locator("summary").first.click()
     expect(panel.get_by_role("row", name="next")).to_contain_text("gives NULL: the list ends here")
     expect(panel).to_contain_text("double free detected in tcache 2")
+    turn(machine, "arena")
     books = machine.get_by_role("region", name="Arena · what glibc keeps account of")
-    books.locator("summary").first.click()
     expect(books).to_contain_text("1 block is lost, 100 bytes")
     books.get_by_text("Links as they lie in memory").click()
     expect(books.get_by_role("row", name="tcache 0x20")).to_contain_text("NULL")

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def machine(page: Page, base_url: str) -> Page:
-    """The page of a fresh machine of 16 MB."""
+    """The page of a fresh machine of 16 MB, the panels on the kernel's memory open."""
     page.goto(base_url)
     page.locator('button[value="16mb"]').click()
     expect(page.get_by_role("heading", name=re.compile("^Ledger"))).to_be_visible()
+    page.goto(f"{page.url}?open=tree,pieces,slabs,accounts")
     return page
 
 

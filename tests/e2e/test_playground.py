@@ -165,7 +165,7 @@ def test_pointing_at_a_chunk_lights_up_its_pointer_and_its_frame(machine: Page) 
     chunk(machine, "a").hover()
     expect(machine.locator(".pointers .lit")).to_have_count(1)
     expect(machine.locator(".pointers .lit")).to_contain_text("a")
-    expect(machine.locator("rect.cell.lit")).to_have_count(1)
+    expect(machine.locator(".cells .lit-cell")).to_have_count(1)
     machine.mouse.move(700, 5)
     expect(machine.locator(".lit")).to_have_count(0)
 
@@ -186,7 +186,7 @@ def test_a_frame_can_be_chosen_by_its_number_or_its_cell(machine: Page) -> None:
     machine.get_by_label("Frame", exact=True).fill("0x1000")
     machine.get_by_label("Frame", exact=True).press("Enter")
     expect(fact(machine, "frame")).to_contain_text("kernel code, zone Normal")
-    machine.locator("rect.cell").first.click()
+    machine.locator("svg.cells").first.click(position={"x": 4, "y": 4})
     expect(fact(machine, "frame")).to_contain_text("0x00001")
 
 

@@ -37,6 +37,7 @@ def machine(page: Page, base_url: str) -> Page:
     """The page of a fresh machine of 64 MB."""
     page.goto(base_url)
     page.locator('button[value="64mb"]').click()
+    page.locator('a[href$="turn=processes"]').click()
     expect(page.get_by_role("heading", name="Processes · side by side")).to_be_visible()
     return page
 
@@ -115,7 +116,7 @@ def test_the_tlb_tells_its_hits_and_what_flushed_it(machine: Page) -> None:
     type_command(machine, "mmap m 8192")
     type_command(machine, "write m 1")
     type_command(machine, "read m")
-    machine.locator("#tlb summary").click()
+    machine.locator('a[href$="turn=tlb"]').click()
     rows = machine.get_by_role("table", name="What the TLB did")
     hits = int(rows.get_by_role("row", name="hits").locator("td").first.inner_text())
     type_command(machine, "read m")
@@ -145,7 +146,7 @@ def test_what_is_here_leads_from_a_swap_slot_to_the_address_and_from_a_file_to_i
 def test_virtual_size_stands_beside_resident_size(machine: Page) -> None:
     type_command(machine, "mmap m 65536")
     type_command(machine, "touch m 20480")
-    machine.locator("#smaps summary").click()
+    machine.locator('a[href$="turn=smaps"]').click()
     row = machine.locator("#smaps tr.selected")
     expect(row.locator("td").nth(3)).to_have_text("64 KB")
     expect(row.locator("td").nth(4)).to_have_text("20 KB")
@@ -170,8 +171,9 @@ def test_many_processes_are_accessible(
     forked.emulate_media(color_scheme=colours)
     forked.set_viewport_size({"width": width, "height": 900})
     type_command(forked, "@1 write m 9")
-    for part in ("#tlb", "#smaps"):
-        forked.locator(f"{part} > summary").click()
+    for part in ("tlb", "smaps"):
+        forked.locator(f'a[href$="turn={part}"]').click()
+        expect(forked.locator(f"section#{part}")).to_be_visible()
     is_accessible(forked)
     wider = forked.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wider == 0

@@ -105,6 +105,7 @@ def test_what_is_typed_in_the_editor_survives_another_command(told: Page) -> Non
 
 
 def test_the_terminal_follows_each_step(told: Page) -> None:
+    told.locator('a[href$="turn=terminal"]').click()
     field = told.get_by_label("A line for the terminal")
     field.fill("x/4xb a")
     field.press("Enter")
@@ -148,6 +149,7 @@ def test_programs_work_without_scripts(browser: Browser, base_url: str) -> None:
     editor(page).fill("a = malloc 24\nfree a\nfree a")
     page.get_by_role("button", name="run from the start").click()
     expect(rows(page, "done").last).to_contain_text("double free")
+    page.locator('a[href$="turn=terminal"]').click()
     page.get_by_label("A line for the terminal").fill("free")
     page.get_by_role("button", name="print").click()
     expect(page.get_by_role("region", name="What the terminal printed")).to_contain_text("buff/cache")
@@ -162,6 +164,7 @@ def test_the_desk_is_accessible_and_fits_its_window(
     editor(told).fill("a = malloc 100\nfrea a\n# words\nwrite a 7")
     told.get_by_role("button", name="check").click()
     expect(rows(told, "wrong")).to_have_count(1)
+    told.locator('a[href$="turn=terminal"]').click()
     told.get_by_label("A line for the terminal").fill("cat /proc/buddyinfo")
     told.get_by_role("button", name="print").click()
     expect(told.get_by_role("region", name="What the terminal printed")).to_contain_text("Normal")

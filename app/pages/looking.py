@@ -1,0 +1,100 @@
+"""One look at a machine: each view is asked at most once a page, and only if something on the page shows it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from engine import views
+from engine.views.address_space import KERNEL_START
+from engine.views.buddy import ZoneBuddy
+from engine.views.ledger import LedgerView
+from engine.views.lru_lists import LruPages
+from engine.views.physical_memory import PhysicalMemoryView
+from engine.views.reclaim import ReclaimView
+from engine.views.reclaim_step import ReclaimStepView
+
+if TYPE_CHECKING:
+    from engine.machine import Machine
+    from engine.session import Session
+    from engine.views.address_space import AddressSpaceView
+    from engine.views.bins import BinsView
+    from engine.views.changes import ChangesView
+    from engine.views.heap import HeapView
+    from engine.views.processes import ProcessView
+
+
+class Looking:
+    """What the parts of a page ask of one session, which nobody moves meanwhile."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.machine: Machine = session.machine
+        self._heaps: dict[int, HeapView] = {}
+        self._bins: dict[int, BinsView] = {}
+        self._spaces: dict[int, AddressSpaceView] = {}
+
+    def heap(self, pid: int) -> HeapView:
+        """The heap of a process."""
+        if pid not in self._heaps:
+            self._heaps[pid] = views.heap(self.machine, pid)
+        return self._heaps[pid]
+
+    def heap_of(self, _: Machine, pid: int) -> HeapView:
+        """The same, as the engine's views ask for it."""
+        return self.heap(pid)
+
+    def bins(self, pid: int) -> BinsView:
+        """The free lists of a process's allocator."""
+        if pid not in self._bins:
+            self._bins[pid] = views.bins(self.machine, pid)
+        return self._bins[pid]
+
+    def space(self, pid: int) -> AddressSpaceView:
+        """The address space of a process."""
+        if pid not in self._spaces:
+            self._spaces[pid] = views.address_space(self.machine, pid)
+        return self._spaces[pid]
+
+    def frames(self, pid: int) -> dict[int, int]:
+        """The frame behind each page that a process has in memory."""
+        return views.resident_frames(self.machine, pid, 0, KERNEL_START)
+
+    @cached_property
+    def changes(self) -> ChangesView:
+        """What the last step changed."""
+        return views.changes(self.machine)
+
+    @cached_property
+    def processes(self) -> tuple[ProcessView, ...]:
+        """All processes."""
+        return views.processes(self.machine)
+
+    @cached_property
+    def memory(self) -> PhysicalMemoryView:
+        """The zones and their frames."""
+        return views.physical_memory(self.machine)
+
+    @cached_property
+    def buddy(self) -> tuple[ZoneBuddy, ...]:
+        """The free lists of the zones."""
+        return views.buddy(self.machine)
+
+    @cached_property
+    def ledger(self) -> LedgerView:
+        """The accounts of RAM."""
+        return views.ledger(self.machine)
+
+    @cached_property
+    def reclaim(self) -> ReclaimView:
+        """Reclaim's counters."""
+        return views.reclaim(self.machine)
+
+    @cached_property
+    def reclaim_step(self) -> ReclaimStepView:
+        """Reclaim's part in the last step."""
+        return views.reclaim_step(self.machine)
+
+    def lists(self, ends: int) -> tuple[LruPages, ...]:
+        """Reclaim's lists, so many pages from each end."""
+        return views.lru_lists(self.machine, ends)

@@ -1,0 +1,164 @@
+"""Panels: what is shown on demand, each in its band. One that is closed is a line: nothing of it is built or sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from app.pages import formats
+from app.pages.arena_panel import arena_panel
+from app.pages.chunk_panel import chunk_panel, chunk_summary, chunk_title
+from app.pages.desk_panel import terminal_panel
+from app.pages.heap_band import chunk_table, heap_part
+from app.pages.ledger_band import accounts_panel
+from app.pages.memory_table import memory_table
+from app.pages.physical_band import blocks_panel
+from app.pages.pieces_panel import pieces_panel, pieces_summary
+from app.pages.processes_band import processes_panel, processes_summary
+from app.pages.program_panel import program_panel, program_summary
+from app.pages.reclaim_band import oom_panel, step_panel, step_summary
+from app.pages.slabs_panel import slabs_panel
+from app.pages.tlb_panel import tlb_panel
+from app.pages.tree_panel import tree_panel, tree_summary
+from engine import views
+
+if TYPE_CHECKING:
+    from app.pages.desk_panel import OnTheDesk
+    from app.pages.looking import Looking
+    from app.pages.marks import Chosen, Marks
+    from app.pages.shown import Shown
+
+LIST_ENDS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel. `body` is None while it is closed; its template is machine_NAME.html."""
+
+    name: str
+    title: str
+    code: str
+    """What the title is about, in monospaced type."""
+    after: str
+    """The rest of the title."""
+    summary: str
+    body: object | None
+    machine_id: str
+    pid: int
+    at: str
+    """The chosen address."""
+
+    @property
+    def template(self) -> str:
+        """What draws its body."""
+        return f"machine_{self.name}.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every panel is built from."""
+
+    look: Looking
+    machine_id: str
+    shown: Shown
+    chosen: Chosen
+    marks: Marks
+    desk: OnTheDesk
+
+
+def panels(of: Setting) -> dict[str, Panel | None]:
+    """Every panel by name; None where there is nothing that it could be about."""
+    pid, chosen = of.chosen.pid, of.chosen
+    heap = of.look.heap(pid)
+    found: dict[str, Panel | None] = {}
+
+    def panel(name: str, title: str, summary: str, code: str = "", after: str = "") -> None:
+        body = _body(name, of) if name in of.shown.open else None
+        at = formats.address(chosen.at.address) if body is not None else ""
+        found[name] = Panel(name, title, code, after, summary, body, of.machine_id, pid, at)
+
+    panel("program", "Program", program_summary(of.desk.draft))
+    panel("terminal", "Terminal", of.shown.term or "cat /proc/buddyinfo, free, pmap, x/16xw a …")
+    if chosen.at.chunk is None:
+        found["chunk"] = None
+    else:
+        chunk = chosen.at.chunk
+        panel("chunk", "Chunk", chunk_summary(chunk), chunk_title(chunk), "· word by word")
+    lost = next(iter(of.look.machine.processes[pid].allocations.live()), None)
+    if heap.chunks or heap.mapped or lost is not None:
+        panel(
+            "arena",
+            "Arena",
+            f"{formats.size(heap.end - heap.start)} from the kernel",
+            after="· what glibc keeps account of",
+        )
+    else:
+        found["arena"] = None
+    if heap.chunks or heap.mapped:
+        panel("chunks", "Chunks as a table", formats.times(len(heap.chunks) + len(heap.mapped), "chunk"))
+    else:
+        found["chunks"] = None
+    space = of.look.space(pid)
+    panel("smaps", "Regions", f"{len(space.regions)}, virtual and resident")
+    panel("processes", "Processes", processes_summary(of.look.processes), after="· side by side")
+    panel("tlb", "TLB", _tlb_summary(of))
+    free = ", ".join(f"{zone.zone} {formats.pages(zone.free_pages)}" for zone in of.look.buddy)
+    panel("blocks", "Free lists", free)
+    panel("tree", "Buddy tree", tree_summary(chosen), after="· halves and their buddies")
+    panel("pieces", "Fragmentation", f"largest block: {pieces_summary(of.look.buddy)}")
+    panel("slabs", "Slabs", _slab_summary(of), after="· small objects of the kernel's")
+    panel("step", "Reclaim in this step", step_summary(of.look.reclaim_step))
+    panel("oom", "OOM killer", "whom it would take, and the kernel's log")
+    panel("accounts", "Accounts", "in frames, by zone, and what is in each")
+    return found
+
+
+def _body(name: str, of: Setting) -> object | None:
+    """What is in an open panel."""
+    look, chosen, marks = of.look, of.chosen, of.marks
+    machine, pid = look.machine, chosen.pid
+    match name:
+        case "program":
+            return program_panel(look.session, of.desk.draft, of.desk.noted)
+        case "terminal":
+            return terminal_panel(machine, chosen, of.shown.term)
+        case "chunk":
+            return chunk_panel(machine, chosen)
+        case "arena":
+            return arena_panel(look.session, look.heap(pid), look.bins(pid), chosen, marks)
+        case "chunks":
+            heap = look.heap(pid)
+            return chunk_table(heap, heap_part(heap, of.shown.heap), chosen, marks)
+        case "smaps":
+            return memory_table(views.region_memory(machine, pid), chosen, marks)
+        case "processes":
+            return processes_panel(look, chosen, marks)
+        case "tlb":
+            return tlb_panel(views.tlb(machine), chosen, marks)
+        case "blocks":
+            return blocks_panel(look.buddy, chosen, marks)
+        case "tree":
+            return tree_panel(machine, chosen)
+        case "pieces":
+            return pieces_panel(views.fragmentation(machine))
+        case "slabs":
+            return slabs_panel(machine, chosen)
+        case "step":
+            return step_panel(look.reclaim_step, look.lists(LIST_ENDS), chosen, marks)
+        case "oom":
+            return oom_panel(views.oom(machine), views.dmesg(machine))
+        case "accounts":
+            return accounts_panel(look.ledger, look.memory)
+    raise AssertionError(name)
+
+
+def _tlb_summary(of: Setting) -> str:
+    walk = of.chosen.at.walk
+    if not walk.paging:
+        return "not in use: paging is off"
+    return "holds this page" if walk.in_tlb else "does not hold this page"
+
+
+def _slab_summary(of: Setting) -> str:
+    frames = next((each.frames for each in of.look.ledger.accounts if each.account == "slab"), 0)
+    return f"{formats.pages(frames)} in caches"
