@@ -80,7 +80,8 @@ class Machine:
             held = process.slots.get(place)
             address = process.resolve(place, field.rstrip("_")) if held is None else held
         kernel, trace = self.kernel, self.trace
-        before = trace.total
+        ring = trace.ring
+        before = trace.dropped + len(ring)
         here = kernel.current is process.task
         if not here:
             refuse = REFUSALS.get(type(command))
@@ -89,8 +90,9 @@ class Machine:
         if trace.on:
             # The command is the cause of everything until the next one.
             trace.cause = before
-            trace.ring.append((self.clock.ns, NO_CAUSE, command))
-            trace.total = before + 1
+            ring.append((self.clock.ns, NO_CAUSE, command))
+            if len(ring) > trace.limit:
+                trace.trim()
         if not here:
             kernel.switch_to(process.task)
         try:

@@ -2,7 +2,7 @@
 
 A record is one event with its simulated time and its cause, another record. Causes are opened at a few boundaries
 (command, libc call, system call, page fault, direct reclaim, kswapd, writeback, OOM kill, exit) and everything emitted
-until they close is their consequence. The records are a bounded ring: the oldest go first.
+until they close is their consequence. The records are bounded: the oldest go first.
 
 An entry of the ring is a tuple that begins with the time and the cause. Then comes what it tells: an event whole; or its type
 and its fields one by one, which is what code that runs all the time appends (one tuple instead of three); or a command; or
@@ -11,8 +11,6 @@ the mark that the cause was closed.
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.events.machine import CommandPerformed
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 NO_CAUSE: Final = -1
 Entry = tuple[Any, ...]
 """(time, cause, event), (time, cause, type of event, its fields …), (time, cause, command) or (time, cause, _CLOSED)."""
-OLDEST_KEPT: Final = 512
-"""Records that a mark keeps, in case the ring drops them."""
+SLACK: Final = 512
+"""Records that are held at least, beyond those that can be seen, once some have been dropped."""
 
 
 class Record(NamedTuple):
@@ -43,12 +41,10 @@ class Record(NamedTuple):
 
 
 class TraceMark(NamedTuple):
-    """Where the trace stood, and the oldest records, which what follows may push out of the ring."""
+    """Where the trace stood."""
 
     total: int
     cause: int
-    length: int
-    oldest: tuple[Entry, ...]
 
 
 _CLOSED: Final = None
@@ -76,111 +72,122 @@ class Cause:
 
 
 class Trace:
-    """The ring of records and the cause that is open now. With `on` False nothing is recorded, and nothing else changes."""
+    """The records and the cause that is open now. With `on` False nothing is recorded, and nothing else changes.
 
-    __slots__ = ("cause", "clock", "on", "ring", "total")
+    The last `capacity` records can be seen. Some more are held, so that the oldest go many at a time, and so that the trace
+    can be rewound a little.
+    """
+
+    __slots__ = ("capacity", "cause", "clock", "dropped", "limit", "on", "ring")
 
     def __init__(self, clock: Clock, capacity: int) -> None:
         self.clock = clock
-        self.ring: deque[Entry] = deque(maxlen=capacity)
-        """Oldest first. What runs at every command appends to it itself, as `emit` does, and counts in `total`."""
-        self.total = 0
-        """Records made since boot, closings counted."""
+        self.capacity = capacity
+        self.limit = capacity + 2 * SLACK
+        """How many entries there may be when somebody looks whether some have to go (`trim`)."""
+        self.ring: list[Entry] = []
+        """Oldest first. What runs at every command appends to it itself, as `emit` does; who may do so without end trims it."""
+        self.dropped = 0
+        """Entries that are held no more."""
         self.cause = NO_CAUSE
         self.on = True
+
+    @property
+    def total(self) -> int:
+        """Records made since boot, closings counted: the seq of the next one."""
+        return self.dropped + len(self.ring)
+
+    def trim(self) -> None:
+        """Drops the oldest entries. To be called where there are more than `limit`."""
+        many = len(self.ring) - self.capacity - SLACK
+        del self.ring[:many]
+        self.dropped += many
 
     def emit(self, event: Event) -> None:
         """States that `event` happened now, because of the open cause."""
         if self.on:
             self.ring.append((self.clock.ns, self.cause, event))
-            self.total += 1
+            if len(self.ring) > self.limit:
+                self.trim()
 
     def enter(self, event: Event) -> None:
         """Emits `event` and makes it the cause of all that follows, until `leave`. For where `with trace.open()` is too slow:
         the caller remembers `cause` and the time as they were before, and leaves whatever happens."""
         if self.on:
-            outer, self.cause = self.cause, self.total
+            outer, self.cause = self.cause, self.dropped + len(self.ring)
             self.ring.append((self.clock.ns, outer, event))
-            self.total += 1
+            if len(self.ring) > self.limit:
+                self.trim()
 
     def leave(self, outer: int, start_ns: int) -> None:
         """Ends the open cause, entered at `start_ns`: the trace goes on under `outer`."""
         if self.on and self.clock.ns != start_ns:
             self.ring.append((self.clock.ns, self.cause, _CLOSED))
-            self.total += 1
         self.cause = outer
 
     def open(self, event: Event) -> Cause:
         """Emits `event` and makes it the cause of all that follows, until the result is left."""
         outer = self.cause
-        if self.on:
-            self.cause = self.total
-            self.ring.append((self.clock.ns, outer, event))
-            self.total += 1
+        self.enter(event)
         return Cause(self, self.cause, outer, self.clock.ns)
 
     def close(self, cause: Cause) -> None:
         """Ends `cause`: the trace goes on under what was open before it."""
         if self.on and self.clock.ns != cause.start_ns:
             self.ring.append((self.clock.ns, cause.seq, _CLOSED))
-            self.total += 1
         self.cause = cause.outer
 
     def retract(self, total: int) -> None:
         """Takes back the records made since `total` was the count: what they told did not happen."""
-        while self.total > total and self.ring:
-            self.ring.pop()
-            self.total -= 1
+        del self.ring[max(0, total - self.dropped) :]
 
     def mark(self) -> TraceMark:
         """Where the trace stands, for `rewind`."""
-        ring = self.ring
-        full = len(ring) + OLDEST_KEPT > (ring.maxlen or 0)
-        return TraceMark(self.total, self.cause, len(ring), tuple(islice(ring, OLDEST_KEPT)) if full else ())
+        return TraceMark(self.total, self.cause)
 
     def can_rewind(self, mark: TraceMark) -> bool:
-        """Whether no more records were pushed out of the ring since the mark than it has kept."""
-        return self._pushed_out(mark) <= len(mark.oldest)
+        """Whether every record is held that could be seen at the mark."""
+        return self.dropped <= max(0, mark.total - self.capacity)
 
     def rewind(self, mark: TraceMark) -> None:
         """Makes the trace what it was at the mark."""
-        back = mark.oldest[: self._pushed_out(mark)]
-        for _ in range(min(self.total - mark.total, len(self.ring))):
-            self.ring.pop()
-        self.ring.extendleft(reversed(back))
-        self.total, self.cause = mark.total, mark.cause
-
-    def _pushed_out(self, mark: TraceMark) -> int:
-        return max(0, mark.length + self.total - mark.total - (self.ring.maxlen or 0))
+        self.retract(mark.total)
+        self.cause = mark.cause
 
     def take(self) -> tuple[Entry, ...]:
-        """The ring's records, to be put back with `put`; they are immutable, so that copies may share them."""
-        return tuple(self.ring)
+        """The records that can be seen, to be put back with `put`; they are immutable, so that copies may share them."""
+        return tuple(self._last(self.capacity))
 
     def put(self, records: tuple[Entry, ...]) -> None:
-        """Fills the ring with what `take` gave."""
-        self.ring.clear()
-        self.ring.extend(records)
+        """Holds what `take` gave, and nothing else."""
+        total = self.total
+        self.ring[:] = records
+        self.dropped = total - len(records)
+
+    def _last(self, count: int) -> list[Entry]:
+        """The last `count` entries, or all that can be seen."""
+        return self.ring[max(0, len(self.ring) - min(count, self.capacity)) :]
 
     def __getstate__(self) -> tuple[object, ...]:
         """Without the records: whoever copies a trace takes them along himself, if he wants them."""
-        return self.clock, self.ring.maxlen, self.total, self.cause, self.on
+        return self.clock, self.capacity, self.total, self.cause, self.on
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.clock, capacity, self.total, self.cause, self.on = state
-        self.ring = deque(maxlen=capacity)
+        self.clock, self.capacity, self.dropped, self.cause, self.on = state
+        self.limit = self.capacity + 2 * SLACK
+        self.ring = []
 
     def last_command(self) -> int:
         """The seq of the last command that was begun; that of the oldest record that is held, where it is gone."""
-        for back, entry in enumerate(reversed(self.ring), 1):
+        seen = self._last(self.capacity)
+        for back, entry in enumerate(reversed(seen), 1):
             if _is_command(entry[2]):
                 return self.total - back
-        return self.total - len(self.ring)
+        return self.total - len(seen)
 
     def records(self, first: int = 0) -> Iterator[Record]:
         """The records from seq `first` on that the ring still holds, oldest first. The cost is that of these alone."""
-        wanted = list(islice(reversed(self.ring), max(0, self.total - first)))
-        wanted.reverse()
+        wanted = self._last(max(0, self.total - first))
         base = self.total - len(wanted)
         ends = self._ends(wanted, base)
         for seq, entry in enumerate(wanted, base):
@@ -194,8 +201,7 @@ class Trace:
 
         The time before an entry passed under the cause that the entry was made under.
         """
-        wanted = list(islice(reversed(self.ring), max(0, self.total - first)))
-        wanted.reverse()
+        wanted = self._last(max(0, self.total - first))
         base = self.total - len(wanted)
         spent: dict[int, int] = {}
         before = wanted[0][0] if wanted else self.clock.ns

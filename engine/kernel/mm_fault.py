@@ -83,7 +83,6 @@ class MmFault:
         trace = self.kernel.trace
         if trace.on:
             trace.ring.append((trace.clock.ns, trace.cause, FaultDone, address, branch, pfn, major))
-            trace.total += 1
         return VmFault.MAJOR if major else VmFault.NONE
 
     # --- anonymous memory --------------------------------------------------------------------------------------------

@@ -144,18 +144,10 @@ class PageAllocator:
         kernel.clock.ns += _PAGE_ALLOC_NS
         trace = kernel.trace
         if trace.on:
-            trace.ring.append(
-                (
-                    trace.clock.ns,
-                    trace.cause,
-                    MmPageAlloc,
-                    NO_PFN if page is None else page.pfn,
-                    order,
-                    gfp,
-                    migratetype,
-                )
-            )
-            trace.total += 1
+            pfn = NO_PFN if page is None else page.pfn
+            trace.ring.append((trace.clock.ns, trace.cause, MmPageAlloc, pfn, order, gfp, migratetype))
+            if len(trace.ring) > trace.limit:
+                trace.trim()
         return page
 
     def _page_at_hand(self, highest: int, migratetype: int) -> Page | None:
@@ -330,7 +322,8 @@ class PageAllocator:
         trace = kernel.trace
         if trace.on:
             trace.ring.append((trace.clock.ns, trace.cause, MmPageFree, pfn, order))
-            trace.total += 1
+            if len(trace.ring) > trace.limit:
+                trace.trim()
         kernel.vmstat.pgfree += 1 << order
         zone = self.page_zone(pfn)
         migratetype = zone.pageblock_flags.get(pfn >> PAGEBLOCK_ORDER, MIGRATE_MOVABLE)

@@ -65,7 +65,6 @@ def rmqueue_smallest(zone: Zone, order: int, migratetype: int, trace: Trace) -> 
         if trace.on:
             refill = migratetype < MIGRATE_PCPTYPES and (order <= PAGE_ALLOC_COSTLY_ORDER or order == PAGEBLOCK_ORDER)
             trace.ring.append((trace.clock.ns, trace.cause, MmPageAllocZoneLocked, pfn, order, migratetype, refill))
-            trace.total += 1
         return pfn
     return NO_PFN
 
@@ -81,7 +80,6 @@ def expand(zone: Zone, pfn: int, low: int, high: int, migratetype: int, trace: T
         area.free_list[migratetype][half] = None
         if trace.on:
             trace.ring.append((trace.clock.ns, trace.cause, Expand, zone.name, half, high, migratetype))
-            trace.total += 1
 
 
 def free_one_page(zone: Zone, pfn: int, order: int, migratetype: int, to_tail: bool, trace: Trace) -> None:
@@ -106,7 +104,6 @@ def free_one_page(zone: Zone, pfn: int, order: int, migratetype: int, to_tail: b
         del area.free_list[buddy_type][buddy_pfn]
         if trace.on:
             trace.ring.append((trace.clock.ns, trace.cause, BuddyMerge, zone.name, pfn, buddy_pfn, order))
-            trace.total += 1
         pfn &= buddy_pfn
         order += 1
 
@@ -119,7 +116,6 @@ def free_one_page(zone: Zone, pfn: int, order: int, migratetype: int, to_tail: b
         to_tail = True
     if trace.on:
         trace.ring.append((trace.clock.ns, trace.cause, FreeOnePage, zone.name, pfn, order, migratetype, to_tail))
-        trace.total += 1
 
 
 def buddy_merge_likely(zone: Zone, pfn: int, order: int) -> bool:

@@ -101,7 +101,6 @@ def free_pcppages_bulk(zone: Zone, count: int, pindex: int, trace: Trace) -> Non
             free_one_page(zone, pfn, order, migratetype, False, trace)
             if trace.on:
                 trace.ring.append((trace.clock.ns, trace.cause, MmPagePcpuDrain, pfn, order, migratetype))
-                trace.total += 1
 
 
 def nr_pcp_free(pcp: PerCpuPages, high: int, free_high: bool) -> int:

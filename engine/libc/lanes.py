@@ -170,7 +170,6 @@ def _split_last_remainder(
     trace = heap.trace
     if trace.on:
         trace.ring.append((trace.clock.ns, trace.cause, ChunkSplit, victim, wanted, remainder, rest))
-        trace.total += 1
     return victim
 
 
@@ -205,7 +204,6 @@ def _file(heap: Heap, pages: dict[int, array[int]], words: array[int], victim: i
     trace = heap.trace
     if trace.on:
         trace.ring.append((trace.clock.ns, trace.cause, BinPut, index, victim, size))
-        trace.total += 1
     return True
 
 
@@ -249,7 +247,6 @@ def _carve(heap: Heap, pages: dict[int, array[int]], words: array[int], victim: 
         trace = heap.trace
         if trace.on:
             trace.ring.append((trace.clock.ns, trace.cause, BinGet, index, victim, size))
-            trace.total += 1
         return rest
     remainder = victim + wanted
     remainder_page, remainder_place = pages[remainder >> 12], remainder >> 2 & 1023
@@ -267,7 +264,6 @@ def _carve(heap: Heap, pages: dict[int, array[int]], words: array[int], victim: 
         now, cause = trace.clock.ns, trace.cause
         trace.ring.append((now, cause, BinGet, index, victim, size))
         trace.ring.append((now, cause, ChunkSplit, victim, wanted, remainder, rest))
-        trace.total += 2
     return rest
 
 
@@ -289,5 +285,4 @@ def _use_top(heap: Heap, pages: dict[int, array[int]], words: array[int], wanted
     trace = heap.trace
     if trace.on:
         trace.ring.append((trace.clock.ns, trace.cause, TopSplit, top, wanted, available - wanted))
-        trace.total += 1
     return top

@@ -41,7 +41,6 @@ def fastbin_at_hand(heap: Heap, pages: dict[int, array[int]], words: array[int],
     trace = heap.trace
     if trace.on:
         trace.ring.append((trace.clock.ns, trace.cause, FastbinGet, chunk, wanted))
-        trace.total += 1
     room = _room(heap, pages, words, wanted)
     while room > 0:
         other = words[head]
@@ -71,7 +70,6 @@ def smallbin_at_hand(
     trace = heap.trace
     if trace.on:
         trace.ring.append((trace.clock.ns, trace.cause, BinGet, (wanted >> 4) + 1, chunk, wanted))
-        trace.total += 1
     room = _room(heap, pages, words, wanted)
     while room > 0:
         other = words[last]

@@ -95,7 +95,6 @@ def free_at_hand(heap: Heap, page: array[int], chunk: int, head: int) -> int:
         trace = heap.trace
         if trace.on:
             trace.ring.append((trace.clock.ns, trace.cause, TopMerged, chunk, size))
-            trace.total += 1
         return size
     if not join:
         next_page[next_at + 1] = next_head & ~PREV_INUSE
@@ -127,9 +126,7 @@ def free_at_hand(heap: Heap, page: array[int], chunk: int, head: int) -> int:
         now, cause = trace.clock.ns, trace.cause
         if joined:
             trace.ring.append((now, cause, ChunkMerged, chunk, size))
-            trace.total += 1
         trace.ring.append((now, cause, BinPut, _UNSORTED_BIN, chunk, size))
-        trace.total += 1
     return size
 
 
@@ -160,5 +157,4 @@ def _to_fastbin(heap: Heap, page: array[int], words: array[int], chunk: int, siz
     trace = heap.trace
     if trace.on:
         trace.ring.append((trace.clock.ns, trace.cause, FastbinPut, chunk, size))
-        trace.total += 1
     return size

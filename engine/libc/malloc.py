@@ -118,7 +118,6 @@ class Libc:
                         trace = heap.trace
                         if trace.on:
                             trace.ring.append((trace.clock.ns, trace.cause, GET_EVENTS[index]))
-                            trace.total += 1
                         return mem
                     return self._malloc(size)
         except KeyError:
@@ -156,7 +155,6 @@ class Libc:
                         trace = heap.trace
                         if trace.on:
                             trace.ring.append((trace.clock.ns, trace.cause, PUT_EVENTS[index]))
-                            trace.total += 1
                         return
                     size = free_at_hand(heap, page, mem - CHUNK_HDR_SZ, head)
         except KeyError:
