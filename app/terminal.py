@@ -9,6 +9,21 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.terminal_memory import Unreadable, examined, pagemap_text
+from app.terminal_objects import (
+    NoSuchObject,
+    Piece,
+    frames,
+    free_numbers,
+    lru,
+    named_numbers,
+    pagetype_numbers,
+    pmap_numbers,
+    ps_numbers,
+    slab,
+    slab_numbers,
+    slots,
+    vmstat_numbers,
+)
 from app.terminal_tables import free_text, pmap_text, ps_text, slabtop_text, vmstat_text
 from app.words import refusal, t, word
 from engine import views
@@ -24,15 +39,6 @@ _EXAMINE: Final = re.compile(r"x(?:/(?P<format>\w*))?", re.ASCII)
 _HEXADECIMAL: Final = re.compile(r"\b(?:0x[0-9a-f]{6,8}|[0-9a-f]{8})\b")
 _FRAME: Final = re.compile(r"\b0x[0-9a-f]{5}\b")
 _COUNT: Final = re.compile(r"\d+")
-
-
-class Piece(NamedTuple):
-    """A stretch of output: plain text, or the name of an address or a frame."""
-
-    text: str
-    kind: str = ""
-    """"", address or frame."""
-    value: int = 0
 
 
 class Answer(NamedTuple):
@@ -58,7 +64,7 @@ def ask(machine: Machine, line: str, pid: int = 0) -> Answer:
         return Answer(())
     try:
         return _done(machine, words, pid)
-    except (_Refused, Unreadable) as refused:
+    except (_Refused, Unreadable, NoSuchObject) as refused:
         return Answer((Piece(f"{refusal(refused)}\n"),), failed=True)
 
 
@@ -127,6 +133,12 @@ def _file(machine: Machine, pid: int, path: str) -> Answer:
         raise _Refused(f"cat: {path}: No such file or directory") from None
     if parts[-1] == "buddyinfo":
         return _buddyinfo(machine, text)
+    if parts[-1] in ("meminfo", "vmstat", "zoneinfo"):
+        return Answer(named_numbers(text))
+    if parts[-1] == "slabinfo":
+        return Answer(slab_numbers(machine, text, name_last=False))
+    if parts[-1] == "pagetypeinfo":
+        return Answer(pagetype_numbers(machine, text))
     return _linked(text, *(("address",) if parts[-1] in ("maps", "smaps", "iomem") else ()))
 
 
@@ -176,7 +188,7 @@ def _pmap(machine: Machine, pid: int, words: list[str]) -> Answer:
     extended = "-x" in words
     named = [word for word in words if not word.startswith("-")]
     pid = _living("pmap", machine, _pid("pmap", machine, named[0]) if named else pid)
-    return _linked(pmap_text(machine, pid, extended=extended), "address")
+    return Answer(pmap_numbers(pmap_text(machine, pid, extended=extended)))
 
 
 def _examine(machine: Machine, pid: int, words: list[str]) -> str:
@@ -197,7 +209,12 @@ def _pagemap(machine: Machine, pid: int, words: list[str]) -> Answer:
 
 def _free(machine: Machine, pid: int, words: list[str]) -> Answer:
     unit = {"-m": 1024, "-g": 1 << 20}.get(words[0] if words else "", 1)
-    return Answer((Piece(free_text(machine, unit)),))
+    return Answer(free_numbers(free_text(machine, unit)))
+
+
+def _vmstat(machine: Machine, pid: int, words: list[str]) -> Answer:
+    text = vmstat_text(machine, totals="-s" in words)
+    return Answer((Piece(text),) if "-s" in words else vmstat_numbers(text))
 
 
 def _help(machine: Machine, pid: int, words: list[str]) -> Answer:
@@ -217,6 +234,10 @@ HELP: Final = (
     "dmesg",
     "x/16xw PLACE",
     "pagemap PLACE [PAGES]",
+    "frames [ACCOUNT]",
+    "slab CACHE",
+    "lru LIST",
+    "slots",
     "help",
 )
 FILES: Final = (
@@ -228,11 +249,15 @@ _COMMANDS: Final[dict[str, Callable[[Machine, int, list[str]], Answer]]] = {
     "cat": _cat,
     "ls": _ls,
     "free": _free,
-    "vmstat": lambda machine, pid, words: Answer((Piece(vmstat_text(machine, totals="-s" in words)),)),
-    "slabtop": lambda machine, pid, words: _linked(slabtop_text(machine)),
+    "vmstat": _vmstat,
+    "slabtop": lambda machine, pid, words: Answer(slab_numbers(machine, slabtop_text(machine), name_last=True)),
     "pmap": _pmap,
-    "ps": lambda machine, pid, words: Answer((Piece(ps_text(machine)),)),
+    "ps": lambda machine, pid, words: Answer(ps_numbers(ps_text(machine))),
     "dmesg": lambda machine, pid, words: _linked(machine.kernel.log.text(), "address"),
     "sysctl": _sysctl,
     "pagemap": _pagemap,
+    "frames": lambda machine, pid, words: Answer(frames(machine, words)),
+    "slab": lambda machine, pid, words: Answer(slab(machine, words)),
+    "lru": lambda machine, pid, words: Answer(lru(machine, words)),
+    "slots": lambda machine, pid, words: Answer(slots(machine)),
 }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
 from app.pages import formats, keys
 from app.pages.program_panel import Noted
-from app.terminal import Piece, ask
+from app.terminal import ask
 
 if TYPE_CHECKING:
     from app.pages.marks import Chosen
     from app.store.texts import Draft
+    from app.terminal_objects import Piece
     from engine.machine import Machine
 
 
@@ -50,6 +52,12 @@ def terminal_panel(machine: Machine, chosen: Chosen, line: str) -> TerminalPanel
 def _printed(piece: Piece, chosen: Chosen) -> Printed:
     if not piece.kind:
         return Printed(piece.text)
-    if piece.kind == "frame":
-        return Printed(piece.text, chosen.frame_href(piece.value), keys.frame(piece.value))
-    return Printed(piece.text, chosen.href(piece.value), keys.page(piece.value >> formats.PAGE_SHIFT))
+    match piece.kind:
+        case "line":
+            return Printed(piece.text, f"?line={quote_plus(piece.line)}")
+        case "swap":
+            return Printed(piece.text, chosen.href_at(f"swap {piece.value}"))
+        case "frame":
+            return Printed(piece.text, chosen.frame_href(piece.value), keys.frame(piece.value))
+        case _:
+            return Printed(piece.text, chosen.href(piece.value), keys.page(piece.value >> formats.PAGE_SHIFT))

@@ -150,7 +150,7 @@ def _encoded(pairs: Iterable[tuple[str, object]]) -> str:
     return urlencode([(name, value) for name, value in kept if value], safe=",:/")
 
 
-_PATCHES: Final = ("turn", "zoom")
+_PATCHES: Final = ("turn", "zoom", "line")
 KEPT: Final = '<input type="hidden" name="kept">'
 """Where a form that is sent as a query leaves room for what it does not name."""
 PATCH_KEPT: Final = '<input type="hidden" name="kept-all">'

@@ -24,7 +24,7 @@ from engine.views.fragmentation import fragmentation
 from engine.views.frame import frame
 from engine.views.heap import heap
 from engine.views.leaks import leaks
-from engine.views.ledger import ledger
+from engine.views.ledger import ledger, ledger_blocks
 from engine.views.lru_lists import lru_lists
 from engine.views.machine import machine
 from engine.views.oom import dmesg, oom
@@ -67,6 +67,7 @@ __all__ = [
     "heap",
     "leaks",
     "ledger",
+    "ledger_blocks",
     "lru_lists",
     "machine",
     "oom",

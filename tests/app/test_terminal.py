@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from app.language import read_program
-from app.terminal import Answer, Piece, ask
+from app.terminal import Answer, ask
+from app.terminal_objects import BEHIND, Piece
 from app.terminal_tables import figures
 from engine.config import PRESETS
 from engine.machine import Machine
+from engine.views.ledger import Account
 
 PROGRAM = "a = malloc 100\nfill a 20 0x41\nm = mmap 16K rw\ntouch m 8K\nwrite32 a+24 0xfffffffe"
 
@@ -152,3 +154,94 @@ def test_nothing_is_left_of_a_process_that_has_ended() -> None:
         assert ask(machine, line).text.endswith(": process 1 has ended\n")
     assert ask(machine, "x/4xw a", pid=1).failed
     assert " Z " in ask(machine, "ps").text
+
+
+# --- what is behind a number -----------------------------------------------------------------------------------------
+
+
+def leads(machine: Machine, line: str) -> dict[str, str]:
+    """The lines that the numbers of a line's output lead to, by what is printed in front of each."""
+    found, before = {}, ""
+    for piece in ask(machine, line).pieces:
+        if piece.kind == "line":
+            found[before.rsplit("\n", maxsplit=1)[-1].strip(" :")] = piece.line
+        before += piece.text
+    return found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cat /proc/meminfo", "cat /proc/vmstat", "cat /proc/zoneinfo", "cat /proc/slabinfo", "cat /proc/pagetypeinfo",
+        "free", "vmstat", "slabtop -o", "pmap", "pmap -x", "ps", "frames",
+    ],
+)  # fmt: skip
+def test_every_number_that_leads_somewhere_leads_to_what_can_be_printed(machine: Machine, line: str) -> None:
+    targets = {piece.line for piece in ask(machine, line).pieces if piece.kind == "line"}
+    frames = [piece for piece in ask(machine, line).pieces if piece.kind == "frame"]
+    assert targets or frames
+    for target in targets:
+        assert not ask(machine, target).failed, target
+
+
+def test_the_names_that_lead_somewhere_are_names_that_linux_prints(machine: Machine) -> None:
+    printed = "".join(machine.proc_file(name) for name in ("meminfo", "vmstat", "zoneinfo"))
+    names = {
+        " ".join(line.split()[:2]) if "pages free" in line else line.split()[0].rstrip(":")
+        for line in printed.splitlines()
+    }
+    assert set(BEHIND) - names == set()
+
+
+def test_free_memory_leads_to_the_blocks_and_anonymous_memory_to_its_frames(machine: Machine) -> None:
+    found = leads(machine, "cat /proc/meminfo")
+    assert (found["MemFree"], found["AnonPages"]) == ("cat /proc/buddyinfo", "frames anonymous")
+    pages = figures(machine.proc_file("vmstat"))["nr_anon_pages"]
+    frames = [piece for piece in ask(machine, found["AnonPages"]).pieces if piece.kind == "frame"]
+    assert len(frames) == pages
+
+
+def test_the_frames_of_the_accounts_are_the_frames_of_the_machine(machine: Machine) -> None:
+    lines = [piece.line for piece in ask(machine, "frames").pieces if piece.kind == "line"]
+    listed = {line: int(ask(machine, line).text.split()[0]) for line in lines}
+    accounts = [target for target in listed if target.removeprefix("frames ") in set(Account)]
+    assert sum(listed[target] for target in accounts) == machine.kernel.ram.size
+
+
+def test_a_cache_is_told_object_by_object(machine: Machine) -> None:
+    found = ask(machine, "slab vm_area_struct")
+    free = found.text.count("  .\n")
+    objects = [piece for piece in found.pieces if piece.kind == "address"]
+    cache = machine.kernel.slub.caches["vm_area_struct"]
+    assert (len(objects) - free, len(objects)) == (machine.kernel.slub.objects_in_use(cache), cache.total_objects)
+
+
+def test_a_page_in_swap_is_found_from_the_number_of_used_slots() -> None:
+    machine = Machine(PRESETS["16mb"])
+    for command in read_program("m = mmap 64K rw\ntouch m 64K\nmadvise m 64K pageout").commands:
+        machine.perform(command)
+    assert leads(machine, "cat /proc/meminfo")["SwapFree"] == "slots"
+    found = [piece.value for piece in ask(machine, "slots").pieces if piece.kind == "swap"]
+    assert len(found) == 16
+
+
+def test_the_lists_of_reclaim_are_told_page_by_page(machine: Machine) -> None:
+    found = ask(machine, "lru inactive_anon")
+    pages = figures(machine.proc_file("vmstat"))["nr_inactive_anon"]
+    assert found.text.startswith(f"{pages} pages on inactive_anon")
+    assert len([piece for piece in found.pieces if piece.kind == "frame"]) == pages
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("frames nobody", "there are free, cpu lists"),
+        ("slab nothing", "there is no cache"),
+        ("lru", "which list"),
+        ("slab", "which cache"),
+    ],
+)
+def test_an_object_that_is_not_there_names_what_is(machine: Machine, line: str, said: str) -> None:
+    found = ask(machine, line)
+    assert found.failed
+    assert said in found.text
