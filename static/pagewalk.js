@@ -87,7 +87,8 @@ document.addEventListener("mousemove", (event) => {
   if (words === pointedAt) return;
   pointedAt = words;
   const said = byId("pointed");
-  if (said) said.textContent = !cell ? "" : cell.low === cell.high ? `frame ${hex(cell.low)}` : `frames ${hex(cell.low)} to ${hex(cell.high)}`;
+  const { one, run } = said ? said.dataset : {};
+  if (said) said.textContent = !cell ? "" : (cell.low === cell.high ? one : run).replace("FIRST", hex(cell.low)).replace("LAST", hex(cell.high));
   if (cell) light(nameOf(words), []);
   else if (map) unlight();
 });
@@ -178,12 +179,22 @@ function thread() {
   svg.firstElementChild.setAttribute("d", path);
 }
 
+// --- the page in another language: the page as it stands now, not as it was when it was sent whole --------------------
+
+document.addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest(".languages a") : null;
+  if (!link) return;
+  const here = new URL(location.href);
+  here.searchParams.set("lang", link.hreflang);
+  link.href = here;
+}, true);
+
 // --- when the server fails: what is on the page stays ------------------------------------------------------------------
 
-function complain(words) {
+function complain(how, status = "") {
   const trouble = byId("trouble");
   if (!trouble) return;
-  trouble.textContent = words;
+  trouble.textContent = trouble.dataset[how].replace("STATUS", status);
   trouble.hidden = false;
 }
 
@@ -191,9 +202,9 @@ document.addEventListener("htmx:before:response", (event) => {
   const { status } = event.detail.ctx.response;
   if (status < 400 || status === 404 || status === 422) return;
   event.preventDefault();
-  complain(`The server answered ${status}. Reload the page to see where the machine stands.`);
+  complain("failed", status);
 });
-document.addEventListener("htmx:error", () => complain("The server does not answer. Is it running?"));
+document.addEventListener("htmx:error", () => complain("silent"));
 
 // --- what is asked says what the page shows: the parts that would be the same are not sent ---------------------------
 

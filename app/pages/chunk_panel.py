@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats
-from app.pages.heap_band import STATE_WORDS
+from app.pages.names import chunk_state
 from app.pages.sentences import sentence
 from app.words import t, word
 from engine import views
@@ -75,7 +75,8 @@ def chunk_title(chunk: ChunkView) -> str:
 
 def chunk_summary(chunk: ChunkView) -> str:
     """The chunk in a line."""
-    return f"{formats.short_hex(chunk.size)} bytes at {formats.address(chunk.address)}, {STATE_WORDS[chunk.state]}"
+    size, address = formats.short_hex(chunk.size), formats.address(chunk.address)
+    return t("chunk.summary", size=size, address=address, state=chunk_state(chunk.state))
 
 
 def chunk_panel(machine: Machine, chosen: Chosen) -> ChunkPanel | None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.marks import Chosen, Mark, Marks
+from app.pages.names import bin_name, chunk_state
 from app.pages.zoom import ZoomBar, href
+from app.words import t, word
 from engine.views.bins import BinKind
 from engine.views.heap import ChunkState
 
@@ -32,26 +34,6 @@ BINS_DRAWN: Final = 8
 _AROUND: Final = 4
 _CHANGED_KEPT: Final = 12
 _WIDTH_MAXIMUM: Final = 12
-
-STATE_WORDS: Final = {
-    ChunkState.IN_USE: "in use",
-    ChunkState.TCACHE_STRUCT: "in use by glibc: the tcache itself",
-    ChunkState.TCACHE: "freed, in the tcache",
-    ChunkState.FASTBIN: "freed, in a fast bin",
-    ChunkState.UNSORTED: "free, in the unsorted bin",
-    ChunkState.SMALL: "free, in a small bin",
-    ChunkState.LARGE: "free, in a large bin",
-    ChunkState.FREE: "free, but on no list: the heap is damaged",
-    ChunkState.TOP: "top: not given out yet",
-}
-_SHORT: Final = {
-    ChunkState.TCACHE: "tcache",
-    ChunkState.FASTBIN: "fast bin",
-    ChunkState.UNSORTED: "unsorted",
-    ChunkState.SMALL: "small bin",
-    ChunkState.LARGE: "large bin",
-    ChunkState.FREE: "lost",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +181,9 @@ def chunk_table(heap: HeapView, part: HeapPart, chosen: Chosen, marks: Marks) ->
 
 def _summary(heap: HeapView) -> str:
     if not heap.chunks:
-        return "no heap before the first malloc"
-    parts = [f"used {formats.size(heap.used)}", f"free in bins {formats.size(heap.free)}"]
-    return " · ".join([*parts, f"top {formats.size(heap.top)}"])
+        return t("heap.no_heap")
+    used, free, top = formats.size(heap.used), formats.size(heap.free), formats.size(heap.top)
+    return t("heap.summary", used=used, free=free, top=top)
 
 
 # --- near and far ----------------------------------------------------------------------------------------------------
@@ -236,10 +218,10 @@ def _zoom(heap: HeapView, part: HeapPart, chosen: Chosen) -> ZoomBar | None:
     near, far = max(PART_LEAST, seen // NEARER), seen * NEARER
     start = max(part.low, min(middle - near // 2, part.high - near))
     away = max(0, min((part.low + part.high - far) // 2, count - far))
-    piece = f"chunks {part.low + 1:,} to {part.high:,} of {count:,}"
+    piece = t("zoom.chunks", first=part.low + 1, last=part.high, count=count)
     return ZoomBar(
         "heap",
-        f"{formats.times(count, 'chunk')} in groups" if part.whole else piece,
+        t("zoom.chunk_groups", count=count) if part.whole else piece,
         nearer=_part_href(heap, start, start + near) if seen > near else "",
         farther="" if part.whole else _part_href(heap, away, away + far),
         before=_part_href(heap, part.low - seen, part.low) if part.low else "",
@@ -292,12 +274,15 @@ def _run(heap: HeapView, low: int, high: int, marks: Marks) -> RunBox:
     chunks = heap.chunks[low:high]
     total = chunks[-1].end - chunks[0].address
     used = sum(chunk.size for chunk in chunks if chunk.in_use)
-    words = formats.times(len(chunks), "chunk")
+    words = t("heap.chunks", chunks=len(chunks))
     changed = _any_between(sorted(marks.changed_chunks), chunks[0].address, chunks[-1].end)
-    said = (
-        f"{words} from {formats.address(chunks[0].address)}, {formats.size(total)}, of it in use {formats.size(used)}"
-        + (", changed by this step" if changed else "")
-    )
+    said = t(
+        "heap.run_said",
+        chunks=len(chunks),
+        address=formats.address(chunks[0].address),
+        size=formats.size(total),
+        used=formats.size(used),
+    ) + (t("page.said_changed") if changed else "")
     full = round(8 * used / total) if total else 0
     return RunBox(_part_href(heap, low, high), words, formats.size(total), full, said, changed)
 
@@ -319,11 +304,6 @@ def _mark(chunk: ChunkView, marks: Marks, frames: dict[int, int]) -> Mark:
 def _box(chunk: ChunkView, chosen: Chosen, marks: Marks, frames: dict[int, int]) -> ChunkBox:
     mark = _mark(chunk, marks, frames)
     name = {ChunkState.TCACHE_STRUCT: "tcache", ChunkState.TOP: "top"}.get(chunk.state, " ".join(chunk.slots))
-    called = f"chunk {name}" if name else "chunk"
-    said = (
-        f"{called}, {chunk.size} bytes at {formats.address(chunk.address)}, {STATE_WORDS[chunk.state]}"
-        f", header {formats.address(chunk.head)}{mark.said}"
-    )
     return ChunkBox(
         mark=mark,
         href=chosen.href(chunk.mem),
@@ -331,9 +311,16 @@ def _box(chunk: ChunkView, chosen: Chosen, marks: Marks, frames: dict[int, int])
         width=min(_WIDTH_MAXIMUM, max(1, chunk.size.bit_length() - 4)),
         name=name,
         size=formats.short_hex(chunk.size),
-        under=_SHORT.get(chunk.state, ""),
-        said=said,
+        under=word("heap.short", chunk.state, ""),
+        said=_said(chunk, name) + mark.said,
     )
+
+
+def _said(chunk: ChunkView, name: str) -> str:
+    address, state, head = formats.address(chunk.address), chunk_state(chunk.state), formats.address(chunk.head)
+    if not name:
+        return t("heap.chunk_said", bytes=chunk.size, address=address, state=state, head=head)
+    return t("heap.chunk_named_said", name=name, bytes=chunk.size, address=address, state=state, head=head)
 
 
 def _row(chunk: ChunkView, chosen: Chosen, marks: Marks) -> ChunkRow:
@@ -343,26 +330,13 @@ def _row(chunk: ChunkView, chosen: Chosen, marks: Marks) -> ChunkRow:
         address=formats.address(chunk.address),
         size=f"{formats.short_hex(chunk.size)} ({formats.size(chunk.size)})",
         head=formats.address(chunk.head),
-        flags=" ".join(chunk.flags) or "none",
-        state=STATE_WORDS[chunk.state],
+        flags=" ".join(chunk.flags) or t("heap.no_flags"),
+        state=chunk_state(chunk.state),
         slots=" ".join(chunk.slots),
     )
 
 
-def bin_name(found: Bin) -> str:
-    """What a list is called."""
-    size = f" {formats.short_hex(found.size)}" if found.size else ""
-    return {
-        BinKind.TCACHE: f"tcache{size}",
-        BinKind.FAST: f"fast bin{size}",
-        BinKind.UNSORTED: "unsorted bin",
-        BinKind.SMALL: f"small bin {found.index},{size}",
-        BinKind.LARGE: f"large bin {found.index}",
-    }[found.kind]
-
-
 def _bin(found: Bin, chosen: Chosen, marks: Marks) -> BinRow:
-    note = f"{found.count} of 7" if found.kind is BinKind.TCACHE else formats.times(len(found.links), "chunk")
     links = tuple(
         LinkBox(
             mark=marks.of(keys.chunk(link.chunk)),
@@ -373,4 +347,10 @@ def _bin(found: Bin, chosen: Chosen, marks: Marks) -> BinRow:
         )
         for link in found.links[:LINKS_DRAWN]
     )
-    return BinRow(bin_name(found), note, links, len(found.links) - len(links), found.damaged)
+    return BinRow(bin_name(found), _note(found), links, len(found.links) - len(links), found.damaged)
+
+
+def _note(found: Bin) -> str:
+    if found.kind is BinKind.TCACHE:
+        return t("heap.of_seven", count=found.count)
+    return t("heap.chunks", chunks=len(found.links))

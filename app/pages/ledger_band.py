@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.pages import formats
-from app.pages.physical_band import OWNER_LETTERS, OWNER_WORDS
+from app.pages.names import frame_owner
+from app.pages.physical_band import OWNER_LETTERS
 from app.pages.svg_kernel import account_class, account_letter, ledger_svg
+from app.words import t, word
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -69,15 +71,15 @@ class AccountsPanel:
 
 def ledger_band(ledger: LedgerView) -> LedgerBand:
     """The band."""
-    spoken = ", ".join(f"{each.account} {formats.pages(each.frames)}" for each in ledger.accounts)
+    spoken = ", ".join(f"{_name(each)} {formats.pages(each.frames)}" for each in ledger.accounts)
     return LedgerBand(
         summary=f"{formats.count(ledger.total * 4)} KB = {formats.count(ledger.installed * 4)} KB",
-        bar=ledger_svg(ledger, f"All of RAM by account: {spoken}"),
+        bar=ledger_svg(ledger, t("ledger.said", accounts=spoken)),
         legend=tuple(
             LegendRow(
                 account_class(each.account),
                 account_letter(each.account),
-                each.account.value,
+                _name(each),
                 formats.pages(each.frames),
             )
             for each in ledger.accounts
@@ -94,12 +96,16 @@ def accounts_panel(ledger: LedgerView, memory: PhysicalMemoryView) -> AccountsPa
     )
 
 
+def _name(each: LedgerAccount) -> str:
+    return word("ledger.name", each.account)
+
+
 def _account(each: LedgerAccount) -> AccountRow:
     details = ", ".join(f"{detail.name} {formats.pages(detail.frames)}" for detail in each.details)
     return AccountRow(
         account_class(each.account),
         account_letter(each.account),
-        each.account.value,
+        _name(each),
         formats.pages(each.frames),
         formats.count(each.frames),
         details,
@@ -111,7 +117,7 @@ def _owner_row(owner: Owner, count: int, memory: PhysicalMemoryView) -> OwnerRow
     return OwnerRow(
         owner=owner.value,
         letter=OWNER_LETTERS[owner],
-        words=OWNER_WORDS[owner],
+        words=frame_owner(owner),
         frames=formats.count(count),
         by_zone=tuple(formats.count(found) for found in by_zone),
     )

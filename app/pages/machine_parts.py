@@ -27,7 +27,7 @@ from app.pages.slabs_panel import KernelPointer, kernel_pointers
 from app.pages.space_band import SpaceBand, space_band
 from app.pages.walk_band import WalkBand, walk_band
 from app.pages.why_panel import Why, why
-from app.words import language
+from app.words import language, refusal, t
 from engine import views
 
 if TYPE_CHECKING:
@@ -253,7 +253,9 @@ def machine_page(
     said = _announced(session, parts, refused)
     parts.append(Part("said", "machine_said.html", SaidPart(said)))
     wrong = refused is not None or bool(place_error) or bool(desk.noted.mistakes)
-    return MachinePage(f"{formats.size(machine.config.ram_mb << 20)} machine", session.version, tuple(parts), wrong)
+    return MachinePage(
+        t("page.machine", size=formats.size(machine.config.ram_mb << 20)), session.version, tuple(parts), wrong
+    )
 
 
 # --- the hands: what one may do --------------------------------------------------------------------------------------
@@ -281,13 +283,15 @@ def _hands(of: Setting, refused: Refused | None) -> list[Part]:
 
 
 def _size(machine: Machine) -> str:
-    swap = f"swap {formats.size(machine.config.swap_mb << 20)}" if machine.config.swap_mb else "no swap"
+    swapped = machine.config.swap_mb << 20
+    swap = t("start.swap_size", size=formats.size(swapped)) if swapped else t("machine.no_swap")
     zones = " + ".join(zone.name for zone in machine.kernel.page_alloc.zones)
     return f"{formats.size(machine.config.ram_mb << 20)} · {zones} · {swap}"
 
 
 def _tab(process: ProcessView, pid: int) -> ProcessTab:
-    words = f"process {process.pid}" + (" (ended)" if process.ended is not None else "")
+    ended = process.ended is not None
+    words = t("processes.title_ended" if ended else "processes.title", pid=process.pid)
     return ProcessTab(process.pid, f"?pid={process.pid}", words, process.pid == pid)
 
 
@@ -299,7 +303,7 @@ def _pointers(process: ProcessView, heap: HeapView, chosen: Chosen, found: Marks
     ]
     names = {slot.name for slot in shown}
     notes = {
-        name: formats.size(chunk.size - 4) if chunk.in_use else "freed"
+        name: formats.size(chunk.size - 4) if chunk.in_use else t("forms.freed")
         for chunk in heap.chunks + heap.mapped
         for name in chunk.slots
         if name in names
@@ -334,7 +338,7 @@ def _about(chosen: Chosen) -> str:
     if chosen.words:
         return chosen.words
     if chosen.frame is not None and chosen.at.frame != chosen.frame:
-        return f"frame {formats.pfn(chosen.frame.pfn)}"
+        return t("frame.chosen", pfn=formats.pfn(chosen.frame.pfn))
     return formats.address(chosen.at.address)
 
 
@@ -385,8 +389,8 @@ def _ended(process: ProcessView) -> str:
     if process.ended is None:
         return ""
     if process.ended.termsig:
-        return f"process {process.pid} was ended by signal {process.ended.termsig}"
-    return f"process {process.pid} exited with code {process.ended.code}"
+        return t("processes.ended_long", pid=process.pid, signal=process.ended.termsig)
+    return t("processes.exited_long", pid=process.pid, code=process.ended.code)
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
@@ -417,8 +421,9 @@ def _steps(session: Session) -> tuple[Step, ...]:
 def _announced(session: Session, parts: list[Part], refused: Refused | None) -> str:
     """What a screen reader is told after each change."""
     if refused is not None:
-        return f"Not done. {refused.error.field}: {refused.error}"
+        return t("time.not_done", field=refused.error.field, refusal=refusal(refused.error))
     if not session.version:
-        return "The machine has booted. Nothing has been asked of it yet."
+        return t("time.booted")
     told = next(part.page for part in parts if isinstance(part.page, WhyPart)).why
-    return f"Step {session.version} of {len(session.commands)}: {told.asked}. {told.came}"
+    total = len(session.commands)
+    return t("time.announced", step=session.version, total=total, asked=told.asked, came=told.came)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
 from app.pages import formats, keys
+from app.words import t
 
 if TYPE_CHECKING:
     from engine.machine import Machine
@@ -67,7 +68,7 @@ class Mark:
     @property
     def said(self) -> str:
         """The same for who cannot see them."""
-        return (", chosen" if self.selected else "") + (", changed by this step" if self.changed else "")
+        return (t("page.said_chosen") if self.selected else "") + (t("page.said_changed") if self.changed else "")
 
 
 @dataclass(frozen=True, slots=True)

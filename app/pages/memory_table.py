@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from app.pages import formats, keys
+from app.words import t
 
 if TYPE_CHECKING:
     from app.pages.marks import Chosen, Mark, Marks
@@ -44,9 +45,13 @@ class MemoryTable:
 
 def memory_table(memory: RegionMemoryView, chosen: Chosen, marks: Marks) -> MemoryTable:
     """The table of the chosen process."""
-    words = (
-        f"{_kb(memory.rss)} resident of {_kb(memory.size)}; its share (PSS) {_kb(memory.pss)},"
-        f" {_kb(memory.shared)} shared, {_kb(memory.private)} private"
+    words = t(
+        "smaps.summary",
+        rss=_kb(memory.rss),
+        size=_kb(memory.size),
+        pss=_kb(memory.pss),
+        shared=_kb(memory.shared),
+        private=_kb(memory.private),
     )
     return MemoryTable(words, tuple(_row(region, chosen, marks) for region in memory.regions))
 
@@ -57,7 +62,7 @@ def _row(region: RegionMemory, chosen: Chosen, marks: Marks) -> MemoryRow:
         href=chosen.href(region.start),
         span=f"{region.start:08x}-{region.end:08x}",
         permissions=region.permissions,
-        name=region.name or "anonymous",
+        name=region.name or t("smaps.anonymous"),
         bar=_bar(region),
         size=_kb(region.size),
         rss=_kb(region.rss),

@@ -20,6 +20,7 @@ from app.pages.reclaim_band import oom_panel, step_panel, step_summary
 from app.pages.slabs_panel import slabs_panel
 from app.pages.tlb_panel import tlb_panel
 from app.pages.tree_panel import tree_panel, tree_summary
+from app.words import t
 from engine import views
 
 if TYPE_CHECKING:
@@ -77,39 +78,39 @@ def panels(of: Setting) -> dict[str, Panel | None]:
         at = formats.address(chosen.at.address) if body is not None else ""
         found[name] = Panel(name, title, code, after, summary, body, of.machine_id, pid, at)
 
-    panel("program", "Program", program_summary(of.desk.draft))
-    panel("terminal", "Terminal", of.shown.term or "cat /proc/buddyinfo, free, pmap, x/16xw a …")
+    panel("program", t("panel.program"), program_summary(of.desk.draft))
+    panel("terminal", t("panel.terminal"), of.shown.term or "cat /proc/buddyinfo, free, pmap, x/16xw a …")
     if chosen.at.chunk is None:
         found["chunk"] = None
     else:
         chunk = chosen.at.chunk
-        panel("chunk", "Chunk", chunk_summary(chunk), chunk_title(chunk), "· word by word")
+        panel("chunk", t("panel.chunk"), chunk_summary(chunk), chunk_title(chunk), t("panel.chunk_after"))
     lost = next(iter(of.look.machine.processes[pid].allocations.live()), None)
     if heap.chunks or heap.mapped or lost is not None:
         panel(
             "arena",
-            "Arena",
-            f"{formats.size(heap.end - heap.start)} from the kernel",
-            after="· what glibc keeps account of",
+            t("panel.arena"),
+            t("panel.arena_summary", size=formats.size(heap.end - heap.start)),
+            after=t("panel.arena_after"),
         )
     else:
         found["arena"] = None
     if heap.chunks or heap.mapped:
-        panel("chunks", "Chunks as a table", formats.times(len(heap.chunks) + len(heap.mapped), "chunk"))
+        panel("chunks", t("panel.chunks"), t("heap.chunks", chunks=len(heap.chunks) + len(heap.mapped)))
     else:
         found["chunks"] = None
     space = of.look.space(pid)
-    panel("smaps", "Regions", f"{len(space.regions)}, virtual and resident")
-    panel("processes", "Processes", processes_summary(of.look.processes), after="· side by side")
-    panel("tlb", "TLB", _tlb_summary(of))
+    panel("smaps", t("panel.smaps"), t("panel.smaps_summary", regions=len(space.regions)))
+    panel("processes", t("panel.processes"), processes_summary(of.look.processes), after=t("panel.processes_after"))
+    panel("tlb", t("panel.tlb"), _tlb_summary(of))
     free = ", ".join(f"{zone.zone} {formats.pages(zone.free_pages)}" for zone in of.look.buddy)
-    panel("blocks", "Free lists", free)
-    panel("tree", "Buddy tree", tree_summary(chosen), after="· halves and their buddies")
-    panel("pieces", "Fragmentation", f"largest block: {pieces_summary(of.look.buddy)}")
-    panel("slabs", "Slabs", _slab_summary(of), after="· small objects of the kernel's")
-    panel("step", "Reclaim in this step", step_summary(of.look.reclaim_step))
-    panel("oom", "OOM killer", "whom it would take, and the kernel's log")
-    panel("accounts", "Accounts", "in frames, by zone, and what is in each")
+    panel("blocks", t("panel.blocks"), free)
+    panel("tree", t("panel.tree"), tree_summary(chosen), after=t("panel.tree_after"))
+    panel("pieces", t("panel.pieces"), t("panel.pieces_summary", blocks=pieces_summary(of.look.buddy)))
+    panel("slabs", t("panel.slabs"), _slab_summary(of), after=t("panel.slabs_after"))
+    panel("step", t("panel.step"), step_summary(of.look.reclaim_step))
+    panel("oom", t("panel.oom"), t("panel.oom_summary"))
+    panel("accounts", t("panel.accounts"), t("panel.accounts_summary"))
     return found
 
 
@@ -155,10 +156,10 @@ def _body(name: str, of: Setting) -> object | None:
 def _tlb_summary(of: Setting) -> str:
     walk = of.chosen.at.walk
     if not walk.paging:
-        return "not in use: paging is off"
-    return "holds this page" if walk.in_tlb else "does not hold this page"
+        return t("panel.tlb_off")
+    return t("panel.tlb_holds" if walk.in_tlb else "panel.tlb_lacks")
 
 
 def _slab_summary(of: Setting) -> str:
     frames = next((each.frames for each in of.look.ledger.accounts if each.account == "slab"), 0)
-    return f"{formats.pages(frames)} in caches"
+    return t("panel.slabs_summary", size=formats.pages(frames))

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
+from app.pages.names import frame_owner
 from app.pages.svg_physical import COLUMNS, bar_svg, cells_svg, marks_svg
 from app.pages.zoom import ZoomBar, href
+from app.words import t
 from engine import views
 from engine.views.physical_memory import Owner
 
@@ -23,16 +25,7 @@ if TYPE_CHECKING:
 NEIGHBOURS: Final = 32
 """Frames that are drawn one by one around the chosen one."""
 
-OWNER_WORDS: Final = {
-    Owner.FREE: "free",
-    Owner.RESERVED: "reserved at boot",
-    Owner.KERNEL: "kernel",
-    Owner.SLAB: "slab",
-    Owner.PAGE_TABLE: "page tables",
-    Owner.FILE: "file cache",
-    Owner.SHMEM: "shared memory",
-    Owner.ANONYMOUS: "anonymous",
-}
+
 OWNER_LETTERS: Final = {
     Owner.FREE: "·",
     Owner.RESERVED: "R",
@@ -180,17 +173,17 @@ def physical_band(
     if not part.whole:
         cells = views.frame_cells(machine, part.first, part.per * WINDOW, part.per)
         last = part.first + part.per * len(cells) - 1
-        near = cells_svg(cells, part.per, marks, pfn, f"Frames {formats.pfn(part.first)} to {formats.pfn(last)}")
+        near = cells_svg(
+            cells, part.per, marks, pfn, t("memory.picture", first=formats.pfn(part.first), last=formats.pfn(last))
+        )
     return PhysicalBand(
         summary=_summary(chosen),
-        cell_words=f"1 cell = {formats.times(part.per, 'frame')} = {formats.pages(part.per)}",
+        cell_words=t("memory.cell", frames=part.per, size=formats.pages(part.per)),
         zoom=_zoom(part, memory, pfn),
         near=near,
         zones=tuple(_zone(zone, memory, marks, pfn, drawn=part.whole) for zone in memory.zones),
         neighbours=tuple(_frame_box(frame, chosen, marks) for frame in neighbours),
-        neighbours_words=""
-        if not neighbours
-        else f"frames {formats.pfn(neighbours[0].pfn)} to {formats.pfn(neighbours[-1].pfn)}",
+        neighbours_words="" if not neighbours else _frames_to(neighbours[0].pfn, neighbours[-1].pfn),
         orders=_orders(buddy, marks),
     )
 
@@ -235,7 +228,7 @@ def _zoom(part: FramePart, memory: PhysicalMemoryView, chosen: int | None) -> Zo
     end = part.first + span
     return ZoomBar(
         "frames",
-        "all frames" if part.whole else f"frames {formats.pfn(part.first)} to {formats.pfn(end - 1)}",
+        t("zoom.all_frames") if part.whole else _frames_to(part.first, end - 1),
         nearer=there(middle - near * WINDOW // 2, near) if part.per > 1 and near * WINDOW < memory.frames else "",
         farther="" if part.whole else there(part.first + span // 2 - far * WINDOW // 2, far),
         before=there(part.first - span, part.per) if part.first else "",
@@ -247,24 +240,29 @@ def _zoom(part: FramePart, memory: PhysicalMemoryView, chosen: int | None) -> Zo
 def _summary(chosen: Chosen) -> str:
     frame = chosen.frame
     if frame is None:
-        return "the chosen address has no frame"
-    owner = frame.detail or OWNER_WORDS[frame.owner]
-    zone = f"zone {frame.zone}" if frame.zone else "no zone"
-    return f"frame {formats.pfn(frame.pfn)}: {owner}, {zone}"
+        return t("memory.no_frame")
+    pfn, owner = formats.pfn(frame.pfn), frame.detail or frame_owner(frame.owner)
+    if not frame.zone:
+        return t("memory.frame_is_outside", pfn=pfn, owner=owner)
+    return t("memory.frame_is", pfn=pfn, owner=owner, zone=frame.zone)
+
+
+def _frames_to(first: int, last: int) -> str:
+    return t("memory.frames_to", first=formats.pfn(first), last=formats.pfn(last))
 
 
 def _zone(zone: ZoneView, memory: PhysicalMemoryView, marks: Marks, chosen: int | None, *, drawn: bool) -> ZonePart:
-    owners = ", ".join(f"{OWNER_WORDS[owner]} {formats.pages(count)}" for owner, count in zone.owners)
-    span = f"{formats.pfn(zone.start)} to {formats.pfn(zone.end)}"
+    owners = ", ".join(f"{frame_owner(owner)} {formats.pages(count)}" for owner, count in zone.owners)
     state, short = _state(zone)
     watermarks = (("min", zone.min_mark), ("low", zone.low_mark), ("high", zone.high_mark))
-    spoken = f"Zone {zone.name}: {zone.free} free pages; " + ", ".join(f"{name} {pages}" for name, pages in watermarks)
-    label = f"Frames of zone {zone.name}: {owners}"
+    levels = ", ".join(f"{name} {pages}" for name, pages in watermarks)
+    spoken = t("memory.zone_said", zone=zone.name, free=zone.free, marks=levels)
+    label = t("memory.zone_frames", zone=zone.name, owners=owners)
     return ZonePart(
         mark=marks.of(keys.zone(zone.name)),
         name=zone.name,
         size=formats.pages(zone.present),
-        span=f"frames {span}",
+        span=_frames_to(zone.start, zone.end),
         cells=cells_svg(zone.cells, memory.frames_per_cell, marks, chosen, label) if drawn else None,
         gauge=marks_svg(zone, spoken),
         free=formats.count(zone.free),
@@ -276,25 +274,26 @@ def _zone(zone: ZoneView, memory: PhysicalMemoryView, marks: Marks, chosen: int 
 
 def _state(zone: ZoneView) -> tuple[str, bool]:
     if zone.free <= zone.min_mark:
-        return "below min: who allocates must reclaim", True
+        return t("memory.below_min"), True
     if zone.free <= zone.low_mark:
-        return "below low: kswapd is woken", True
+        return t("memory.below_low"), True
     if zone.free <= zone.high_mark:
-        return "below high: kswapd goes on if it runs", False
+        return t("memory.below_high"), False
     return "", False
 
 
 def _frame_box(frame: FrameView, chosen: Chosen, marks: Marks) -> FrameBox:
     mark = marks.of(keys.frame(frame.pfn), *(keys.page(place.address >> 12) for place in frame.mapped_at))
     where = "".join(
-        f", process {place.pid} has it at {formats.address(place.address)}" for place in frame.mapped_at[:3]
+        t("memory.has_it", pid=place.pid, address=formats.address(place.address)) for place in frame.mapped_at[:3]
     )
+    owner = frame.detail or frame_owner(frame.owner)
     return FrameBox(
         mark=mark,
         href=chosen.frame_href(frame.pfn),
         owner=frame.owner.value,
         letter=OWNER_LETTERS[frame.owner],
-        said=f"frame {formats.pfn(frame.pfn)}, {frame.detail or OWNER_WORDS[frame.owner]}{where}{mark.said}",
+        said=t("memory.frame_said", pfn=formats.pfn(frame.pfn), owner=owner) + where + mark.said,
     )
 
 
@@ -317,5 +316,7 @@ def _orders(buddy: tuple[ZoneBuddy, ...], marks: Marks) -> tuple[OrderRow, ...]:
 
 
 def _cpu_list(zone: ZoneBuddy) -> str:
-    blocks = ", ".join(f"{count} of order {order}" for order, count in zone.cpu_blocks)
-    return f"{zone.zone}: {formats.times(zone.cpu_pages, 'page')}" + (f" ({blocks})" if blocks else "")
+    blocks = ", ".join(t("blocks.of_order", count=count, order=order) for order, count in zone.cpu_blocks)
+    if blocks:
+        return t("blocks.cpu_zone_blocks", zone=zone.zone, pages=zone.cpu_pages, blocks=blocks)
+    return t("blocks.cpu_zone", zone=zone.zone, pages=zone.cpu_pages)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.pages import formats
+from app.words import t
 
 if TYPE_CHECKING:
     from engine.views.buddy import ZoneBuddy
@@ -52,15 +53,18 @@ def pieces_summary(buddy: tuple[ZoneBuddy, ...]) -> str:
 
 def _largest_block(zone: ZoneBuddy) -> str:
     order = max((each.order for each in zone.orders if each.free), default=-1)
-    return formats.pages(1 << order) if order >= 0 else "none"
+    return formats.pages(1 << order) if order >= 0 else t("panel.none")
 
 
 def _largest(zones: tuple[ZoneFragmentation, ...]) -> str:
-    return " · ".join(
-        f"{zone.zone}: {formats.pages(zone.free_pages)} free, "
-        + (f"the largest block has {formats.pages(1 << zone.largest_order)}" if zone.largest_order >= 0 else "no block")
-        for zone in zones
-    )
+    return " · ".join(_zone(zone) for zone in zones)
+
+
+def _zone(zone: ZoneFragmentation) -> str:
+    free = formats.pages(zone.free_pages)
+    if zone.largest_order < 0:
+        return t("pieces.zone_none", zone=zone.zone, free=free)
+    return t("pieces.zone", zone=zone.zone, free=free, largest=formats.pages(1 << zone.largest_order))
 
 
 def _orders(zones: tuple[ZoneFragmentation, ...]) -> tuple[IndexRow, ...]:
@@ -70,7 +74,7 @@ def _orders(zones: tuple[ZoneFragmentation, ...]) -> tuple[IndexRow, ...]:
         for zone in zones:
             order = zone.orders[number]
             index = order.fragmentation_index
-            said = "succeeds" if index is None else f"fails: {index / 1000:.3f}"
+            said = t("pieces.succeeds") if index is None else t("pieces.fails", index=f"{index / 1000:.3f}")
             cells.append(
                 IndexCell(formats.count(order.blocks), said, f"{order.unusable_index / 1000:.3f}", index is not None)
             )

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from app.pages import formats, keys
 from app.pages.marks import Mark
+from app.words import t
 from engine import views
 
 if TYPE_CHECKING:
@@ -104,20 +105,21 @@ def processes_summary(processes: tuple[ProcessView, ...]) -> str:
     """How many there are."""
     ended = sum(process.ended is not None for process in processes)
     living = len(processes) - ended
-    words = "1 process" if living == 1 else f"{living} processes"
-    return words + (f", {ended} ended" if ended else "")
+    if ended:
+        return t("processes.summary_ended", living=living, ended=ended)
+    return t("processes.summary", living=living)
 
 
 def _card(process: ProcessView, space: AddressSpaceView | None, child: int, chosen: Chosen) -> ProcessCard:
-    parent = "the program" if process.parent is None else f"child of {process.parent}"
+    who = t("processes.program") if process.parent is None else t("processes.child_of", parent=process.parent)
     living = process.ended is None
     return ProcessCard(
         pid=process.pid,
         href=f"?pid={process.pid}",
         current=process.pid == chosen.pid,
         living=living,
-        title=f"process {process.pid}",
-        state=f"{parent}, {_state(process)}",
+        title=t("processes.title", pid=process.pid),
+        state=t("processes.state", who=who, state=_state(process)),
         prefix=f"@{process.pid} …",
         strip=_strip(space) if space is not None else Markup(""),
         figures=_figures(process) if living else (),
@@ -127,18 +129,20 @@ def _card(process: ProcessView, space: AddressSpaceView | None, child: int, chos
 
 def _state(process: ProcessView) -> str:
     if process.ended is None:
-        return "on the CPU" if process.running else "waits"
-    return f"ended by signal {process.ended.termsig}" if process.ended.termsig else f"exited with {process.ended.code}"
+        return t("processes.on_cpu" if process.running else "processes.waits")
+    if process.ended.termsig:
+        return t("processes.ended_by", signal=process.ended.termsig)
+    return t("processes.exited", code=process.ended.code)
 
 
 def _figures(process: ProcessView) -> tuple[tuple[str, str], ...]:
-    swap = (("in swap", formats.pages(process.swap_rss)),) if process.swap_rss else ()
+    swap = ((t("processes.in_swap"), formats.pages(process.swap_rss)),) if process.swap_rss else ()
     return (
-        ("virtual", formats.pages(process.total_vm)),
-        ("resident", formats.pages(process.rss)),
+        (t("processes.virtual"), formats.pages(process.total_vm)),
+        (t("processes.resident"), formats.pages(process.rss)),
         *swap,
-        ("faults", f"{formats.count(process.min_faults)} + {formats.count(process.maj_faults)} major"),
-        ("page tables", formats.pages(process.page_tables)),
+        (t("processes.faults"), t("processes.faults_are", minor=process.min_faults, major=process.maj_faults)),
+        (t("processes.page_tables"), formats.pages(process.page_tables)),
     )
 
 
@@ -166,7 +170,7 @@ def _strip(space: AddressSpaceView) -> Markup:
 
 def _row(row: ProcessRow, changes: ChangesView | None, chosen: Chosen, marks: Marks) -> PageRow:
     cells = tuple(_cell(row.pid, page, changes, chosen, marks) for page in row.pages)
-    return PageRow(f"process {row.pid}", cells)
+    return PageRow(t("processes.title", pid=row.pid), cells)
 
 
 def _cell(pid: int, page: PageOfProcess, changes: ChangesView | None, chosen: Chosen, marks: Marks) -> PageCell:
@@ -179,18 +183,18 @@ def _cell(pid: int, page: PageOfProcess, changes: ChangesView | None, chosen: Ch
         selected=pid == chosen.pid and keys.page(vpn) in marks.selected,
         changed=changes is not None and vpn in changes.pages,
     )
-    said = f"process {pid}, {formats.address(page.address)}: {_said(page)}{mark.said}"
+    said = t("processes.cell_said", pid=pid, address=formats.address(page.address), what=_said(page)) + mark.said
     return PageCell(mark, chosen.href_of(page.address, pid), kind, text, under, said)
 
 
 def _looks(page: PageOfProcess) -> tuple[str, str, str]:
     """(kind, what stands in the cell, what stands below it)."""
     if page.slot is not None:
-        return "swapped", str(page.slot), "swap"
+        return "swapped", str(page.slot), t("processes.under_swap")
     if page.pfn is None:
         return ("empty", "-", "") if page.mapped else ("unmapped", "", "")
     if page.zero:
-        return "zero", f"{page.pfn:05x}", "zeros"
+        return "zero", f"{page.pfn:05x}", t("processes.under_zeros")
     rights = "rw" if page.writable else "r"
     return (
         ("shared", f"{page.pfn:05x}", f"{rights} {_TIMES}{page.mapcount}")
@@ -205,18 +209,22 @@ def _looks(page: PageOfProcess) -> tuple[str, str, str]:
 
 def _said(page: PageOfProcess) -> str:
     if page.slot is not None:
-        return f"in swap slot {page.slot}"
+        return t("processes.in_slot", slot=page.slot)
     if page.pfn is None:
-        return "no frame yet" if page.mapped else "no region"
-    rights = "may be written" if page.writable else "read-only"
+        return t("processes.no_frame" if page.mapped else "processes.no_region")
     if page.zero:
-        return f"the zero page, frame {formats.pfn(page.pfn)}, read-only"
-    counts = f"{formats.times(page.refcount, 'reference')}, {formats.times(page.mapcount, 'mapping')}"
-    return f"frame {formats.pfn(page.pfn)}, {'shared' if page.shared else 'its own'}, {counts}, {rights}"
+        return t("processes.zero_page", pfn=formats.pfn(page.pfn))
+    return t(
+        "processes.frame_shared" if page.shared else "processes.frame_own",
+        pfn=formats.pfn(page.pfn),
+        references=page.refcount,
+        mappings=page.mapcount,
+        rights=t("processes.may_write" if page.writable else "processes.read_only"),
+    )
 
 
 def _words(sharing: PageSharingView) -> str:
     frames = {page.pfn for row in sharing.rows for page in row.pages if page.shared}
     if not frames:
-        return "No frame of these pages is shared."
-    return f"{formats.times(len(frames), 'frame')} of these pages {'is' if len(frames) == 1 else 'are'} shared."
+        return t("processes.none_shared")
+    return t("processes.shared", frames=len(frames))

@@ -10,7 +10,7 @@ from app.language.tokens import without_comment
 from app.outcome_words import faults_words, told
 from app.scenarios import name_of, themes
 from app.session_text import machine_of_words
-from app.words import refusal
+from app.words import refusal, t
 from engine.config import ConfigError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def done_lines(session: Session, program: Program, base: int) -> list[int | None
 def program_summary(draft: Draft | None) -> str:
     """What is said of a program whose panel is closed."""
     lines = 0 if draft is None else sum(bool(without_comment(line).strip()) for line in draft.text.split("\n"))
-    return f"{lines} line{'s' if lines != 1 else ''}" if lines else "write one, or load a scenario"
+    return t("panel.program_lines", lines=lines) if lines else t("panel.program_write")
 
 
 def program_panel(session: Session, draft: Draft | None, noted: Noted) -> ProgramPanel:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.svg_reclaim import curve_svg
+from app.words import t, word
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
     from engine.views.lru_lists import LruPage, LruPages
     from engine.views.oom import LogLine, OomCandidate, OomView
     from engine.views.reclaim import ReclaimView
-    from engine.views.reclaim_step import FreeCurve, Moves, ReclaimStepView, Work
+    from engine.views.reclaim_step import FreeCurve, ReclaimStepView, Work
 
-_LISTS: Final = {
-    "inactive_anon": ("inactive anonymous", "A"),
-    "active_anon": ("active anonymous", "A"),
-    "inactive_file": ("inactive file", "F"),
-    "active_file": ("active file", "F"),
-    "unevictable": ("unevictable", "U"),
+_LETTERS: Final = {
+    "inactive_anon": "A",
+    "active_anon": "A",
+    "inactive_file": "F",
+    "active_file": "F",
+    "unevictable": "U",
 }
 _LOG_LINES: Final = 60
 
@@ -145,8 +146,8 @@ def step_panel(step: ReclaimStepView, lists: tuple[LruPages, ...], chosen: Chose
         lost=step.lost,
         curves=_curves(step),
         flows=_flows(step),
-        moves=tuple(words for words in (_moves("anonymous", step.anon), _moves("file", step.file)) if words),
-        waited=f"{formats.duration(step.io_wait_ns)} of {formats.duration(step.time_ns)}",
+        moves=_moves(step),
+        waited=_of(formats.duration(step.io_wait_ns), formats.duration(step.time_ns)),
         waited_percent=percent,
         thrashing=_thrashing(step),
         lists=tuple(_list(one, chosen, marks) for one in lists),
@@ -155,24 +156,22 @@ def step_panel(step: ReclaimStepView, lists: tuple[LruPages, ...], chosen: Chose
 
 def step_summary(step: ReclaimStepView) -> str:
     """What the step cost."""
-    return (
-        f"{formats.times(step.major.count, 'major fault')}, {formats.count(step.swapped_out)} out to swap,"
-        f" {formats.count(step.swapped_in)} in"
-    )
+    return t("reclaim.step_summary", major=step.major.count, out=step.swapped_out, in_=step.swapped_in)
 
 
 def oom_panel(oom: OomView, log: tuple[LogLine, ...]) -> OomPanel:
     """The panel of the OOM killer."""
     return OomPanel(
         scores=tuple(_score(candidate) for candidate in oom.candidates),
-        words=f"RAM and swap: {formats.times(oom.total_pages, 'page')}; {formats.times(oom.kills, 'kill')} so far",
+        words=t("oom.total", pages=oom.total_pages, kills=oom.kills),
         log="\n".join(f"[{line.ns / 1e9:12.6f}] {line.text}" for line in log[-_LOG_LINES:]),
     )
 
 
 def _summary(reclaim: ReclaimView) -> str:
-    runs = "kswapd never ran" if not reclaim.kswapd_runs else f"kswapd ran {formats.times(reclaim.kswapd_runs, 'time')}"
-    return f"{runs} · {formats.times(reclaim.stolen, 'page')} reclaimed"
+    if not reclaim.kswapd_runs:
+        return t("reclaim.never_ran", pages=reclaim.stolen)
+    return t("reclaim.ran", runs=reclaim.kswapd_runs, pages=reclaim.stolen)
 
 
 def _swap(reclaim: ReclaimView) -> SwapPart | None:
@@ -180,7 +179,11 @@ def _swap(reclaim: ReclaimView) -> SwapPart | None:
         return None
     used = formats.pages(reclaim.swap_used) if reclaim.swap_used else "0"
     percent = -(-100 * reclaim.swap_used // reclaim.swap_pages)
-    return SwapPart(f"{used} of {formats.pages(reclaim.swap_pages)}", percent)
+    return SwapPart(_of(used, formats.pages(reclaim.swap_pages)), percent)
+
+
+def _of(part: str, whole: str) -> str:
+    return t("reclaim.of", part=part, whole=whole)
 
 
 def _curves(step: ReclaimStepView) -> tuple[CurvePart, ...]:
@@ -192,31 +195,35 @@ def _stories(step: ReclaimStepView) -> tuple[str, ...]:
     found = []
     if step.woken:
         first = step.woken[0]
-        again = f", {len(step.woken)} times" if len(step.woken) > 1 else ""
-        found.append(
-            f"kswapd was woken{again}: zone {first.zone} had {formats.count(first.free_pages)} free pages,"
-            f" low is {formats.count(first.low)}."
-        )
+        times, zone, free, low = len(step.woken), first.zone, first.free_pages, first.low
+        if times > 1:
+            found.append(t("reclaim.woken_again", times=times, zone=zone, free=free, low=low))
+        else:
+            found.append(t("reclaim.woken", zone=zone, free=free, low=low))
     if step.kswapd.count:
-        found.append(f"kswapd ran for {formats.duration(step.kswapd.ns)}.")
+        found.append(t("reclaim.kswapd_ran", time=formats.duration(step.kswapd.ns)))
     if step.stalls:
         waited = formats.duration(sum(stall.ns for stall in step.stalls))
         freed = sum(stall.freed for stall in step.stalls)
-        found.append(
-            f"Who allocated had to reclaim {formats.times(len(step.stalls), 'time')}: {waited}, {freed:,} pages freed."
-        )
+        found.append(t("reclaim.stalled", times=len(step.stalls), waited=waited, freed=freed))
     for pid, scores in step.killed:
-        points = ", ".join(f"process {other}: {many:,}" for other, many in scores)
-        found.append(f"The OOM killer chose process {pid} ({points} points).")
+        points = ", ".join(t("reclaim.points", pid=other, points=many) for other, many in scores)
+        found.append(t("reclaim.killed", pid=pid, points=points))
     return tuple(found)
 
 
 def _curve(curve: FreeCurve, step: ReclaimStepView) -> CurvePart:
     least = min(free for _, free in curve.points)
     start, end = curve.points[0][1], curve.points[-1][1]
-    words = (
-        f"zone {curve.zone}: {start:,} free pages before, {end:,} now, {least:,} at the least;"
-        f" min {curve.min_mark:,}, low {curve.low_mark:,}, high {curve.high_mark:,}"
+    words = t(
+        "reclaim.curve_words",
+        zone=curve.zone,
+        start=start,
+        end=end,
+        least=least,
+        min=curve.min_mark,
+        low=curve.low_mark,
+        high=curve.high_mark,
     )
     woken = tuple(each.ns for each in step.woken if each.zone == curve.zone)
     stalled = tuple(each.start_ns for each in step.stalls)
@@ -225,13 +232,13 @@ def _curve(curve: FreeCurve, step: ReclaimStepView) -> CurvePart:
 
 def _flows(step: ReclaimStepView) -> tuple[FlowRow, ...]:
     rows = (
-        ("minor faults", step.minor),
-        ("major faults: waited for the disk", step.major),
-        ("anonymous pages → swap slots", step.swapped_out),
-        ("swap slots → anonymous pages", step.swapped_in),
-        ("file pages read into the cache", step.read),
-        ("dirty file pages written", step.written),
-        ("file pages dropped", step.dropped),
+        (t("reclaim.minor"), step.minor),
+        (t("reclaim.major"), step.major),
+        (t("reclaim.swapped_out"), step.swapped_out),
+        (t("reclaim.swapped_in"), step.swapped_in),
+        (t("reclaim.read"), step.read),
+        (t("reclaim.written"), step.written),
+        (t("reclaim.dropped"), step.dropped),
     )
     return tuple(_flow(words, found) for words, found in rows)
 
@@ -243,12 +250,19 @@ def _flow(words: str, found: Work | int) -> FlowRow:
     return FlowRow(words, formats.count(found.count), formats.duration(found.ns) if found.count else "", each)
 
 
-def _moves(kind: str, moves: Moves) -> str:
-    if not (moves.scanned or moves.deactivated):
-        return ""
-    return (
-        f"{kind}: {moves.scanned:,} inactive pages looked at, {moves.freed:,} freed, {moves.kept:,} kept for a second chance,"
-        f" {moves.activated:,} made active; {moves.deactivated:,} active ones made inactive"
+def _moves(step: ReclaimStepView) -> tuple[str, ...]:
+    """What became of the pages that were looked at, anonymous ones and files'."""
+    return tuple(
+        t(
+            "reclaim.moves_anon" if moves is step.anon else "reclaim.moves_file",
+            scanned=moves.scanned,
+            freed=moves.freed,
+            kept=moves.kept,
+            activated=moves.activated,
+            deactivated=moves.deactivated,
+        )
+        for moves in (step.anon, step.file)
+        if moves.scanned or moves.deactivated
     )
 
 
@@ -257,19 +271,19 @@ def _thrashing(step: ReclaimStepView) -> str:
     if not step.major.count or not step.ns:
         return ""
     share = min(100, round(100 * step.major.ns / step.ns))
-    verdict = ": it thrashes" if share >= 50 and step.swapped_in and step.swapped_out else ""
-    return f"{share} % of this step went by in major faults{verdict}"
+    thrashes = share >= 50 and step.swapped_in and step.swapped_out
+    return t("reclaim.thrashes" if thrashes else "reclaim.in_majors", percent=share)
 
 
 def _list(one: LruPages, chosen: Chosen, marks: Marks) -> ListPart:
-    name, letter = _LISTS[one.name]
+    letter = _LETTERS[one.name]
     between = one.pages - len(one.oldest) - len(one.youngest)
     return ListPart(
-        name=name,
+        name=word("reclaim.list", one.name),
         owner="anonymous" if letter == "A" else "file" if letter == "F" else "kernel",
         pages=formats.count(one.pages),
         oldest=tuple(_box(page, letter, chosen, marks) for page in one.oldest),
-        between=f"{between:,} more" if between > 0 else "",
+        between=t("reclaim.between", count=between) if between > 0 else "",
         more=f"{one.pages - len(one.oldest):,}" if one.pages > len(one.oldest) else "",
         youngest=tuple(_box(page, letter, chosen, marks) for page in one.youngest),
     )
@@ -277,24 +291,24 @@ def _list(one: LruPages, chosen: Chosen, marks: Marks) -> ListPart:
 
 def _box(page: LruPage, letter: str, chosen: Chosen, marks: Marks) -> PageBox:
     mark = marks.of(keys.frame(page.pfn), *(keys.page(place.address >> 12) for place in page.mapped_at))
-    words = [f"frame {formats.pfn(page.pfn)}"]
-    words += [f"process {place.pid} at {formats.address(place.address)}" for place in page.mapped_at[:2]]
+    words = [t("reclaim.page_frame", pfn=formats.pfn(page.pfn))]
+    words += [t("here.place", pid=place.pid, address=formats.address(place.address)) for place in page.mapped_at[:2]]
     if page.file is not None:
-        words.append(f"page {page.file.index} of {page.file.path}")
+        words.append(t("reclaim.page_of", page=page.file.index, path=page.file.path))
     if page.slot is not None:
-        words.append(f"also in swap slot {page.slot}")
+        words.append(t("reclaim.page_slot", slot=page.slot))
     bits = (
-        ("accessed", page.accessed),
-        ("referenced", page.referenced),
-        ("dirty", page.dirty),
-        ("being written", page.writeback),
+        (t("reclaim.page_accessed"), page.accessed),
+        (t("reclaim.page_referenced"), page.referenced),
+        (t("reclaim.page_dirty"), page.dirty),
+        (t("reclaim.page_written"), page.writeback),
     )
     words += [name for name, on in bits if on]
     return PageBox(mark, chosen.frame_href(page.pfn), letter, page.accessed, ", ".join(words) + mark.said)
 
 
 def _score(candidate: OomCandidate) -> ScoreRow:
-    points = "never killed" if candidate.points is None else formats.count(candidate.points)
+    points = t("oom.never") if candidate.points is None else formats.count(candidate.points)
     figures = (candidate.rss, candidate.swap, candidate.tables, candidate.adjustment)
     cells = (*map(formats.count, figures), points, formats.count(candidate.oom_score))
     return ScoreRow(f"{candidate.pid} {candidate.name}", cells, candidate.worst)

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments.fastapi import Jinja2Blocks
 
 from app.pages.contexts import MissingPage
-from app.words import html, language, refusal, t, word
+from app.words import html, language, refusal, shown, word
 from app.words.negotiation import language_links
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ templates = Jinja2Blocks(
     ),
     context_processors=[lambda request: {"language": language(), "languages": language_links(request)}],
 )
-templates.env.globals.update(t=t, html=html, word=word, refusal=refusal)
+templates.env.globals.update(t=shown, html=html, word=word, refusal=refusal)
 
 HxType = Annotated[str | None, Header(alias="HX-Request-Type")]
 """htmx says "partial" when it will swap just a part of the page."""

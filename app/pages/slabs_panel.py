@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.svg_kernel import free_list_words, slab_svg
+from app.words import t
 from engine import views
 from engine.events.slab import KmemCacheAlloc
 from engine.views.slab import cache_of_frame
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from app.pages.marks import Chosen
     from engine.machine import Machine
-    from engine.views.slab import CacheRow, KmallocClass, SlabsView
+    from engine.views.slab import CacheRow, KmallocClass, SlabsView, SlabView
 
 SLABS_SHOWN: Final = 4
 POINTERS_SHOWN: Final = 24
@@ -115,9 +116,9 @@ def _line(row: CacheRow, cache: str, chosen: Chosen) -> CacheLine:
         name=row.name,
         href="" if row.first_slab is None else chosen.frame_href(row.first_slab),
         current=row.name == cache,
-        objects=f"{formats.count(row.in_use)} of {formats.count(row.objects)}",
+        objects=t("slabs.of", part=row.in_use, whole=row.objects),
         size=f"{row.size} B",
-        slab=f"{formats.times(row.objects_per_slab, 'object')} in {formats.pages(1 << row.order)}",
+        slab=t("slabs.objects_in", objects=row.objects_per_slab, size=formats.pages(1 << row.order)),
         slabs=formats.count(row.slabs),
         waste=formats.size(row.waste),
     )
@@ -127,27 +128,30 @@ def _cache_words(slabs: SlabsView) -> str:
     row = slabs.cache
     if row is None:
         return ""
-    gap = f", {row.size - row.object_size} B between them" if row.size > row.object_size else ""
-    return f"{row.name}: objects of {row.object_size} B{gap}"
+    gap = row.size - row.object_size
+    if gap > 0:
+        return t("slabs.objects_of_gap", name=row.name, size=row.object_size, gap=gap)
+    return t("slabs.objects_of", name=row.name, size=row.object_size)
 
 
 def _slabs(slabs: SlabsView, chosen: Chosen) -> tuple[SlabPart, ...]:
     parts = []
     for each in slabs.slabs[-SLABS_SHOWN:]:
-        used = f"{each.in_use} of {len(each.objects)} in use"
-        title = f"slab {formats.pfn(each.pfn)}, {each.place}: {used}" + (
-            f", {each.tail} B left over" if each.tail else ""
-        )
-        free = free_list_words(each)
-        label = f"Objects of {title}. Free list: {free or 'empty'}"
-        parts.append(
-            SlabPart(chosen.frame_href(each.pfn), keys.frame(each.pfn), title, slab_svg(each, label), free or "empty")
-        )
+        title, free = _title(each), free_list_words(each) or t("slabs.empty")
+        picture = slab_svg(each, t("slabs.said", title=title, free=free))
+        parts.append(SlabPart(chosen.frame_href(each.pfn), keys.frame(each.pfn), title, picture, free))
     return tuple(parts)
+
+
+def _title(each: SlabView) -> str:
+    pfn, place, used, objects = formats.pfn(each.pfn), each.place.value, each.in_use, len(each.objects)
+    if each.tail:
+        return t("slabs.title_tail", pfn=pfn, place=place, used=used, objects=objects, tail=each.tail)
+    return t("slabs.title", pfn=pfn, place=place, used=used, objects=objects)
 
 
 def _class(each: KmallocClass) -> ClassLine:
     given = each.asked_objects * each.size
-    asked = f"{formats.size(each.asked)} of {formats.size(given)} asked for" if each.asked_objects else ""
+    asked = t("slabs.asked", asked=formats.size(each.asked), given=formats.size(given)) if each.asked_objects else ""
     worst = f"{each.worst_waste} B ({100 * each.worst_waste // each.size} %)"
-    return ClassLine(each.name, f"{each.least} to {each.size} B", worst, asked)
+    return ClassLine(each.name, t("slabs.serves_range", least=each.least, most=each.size), worst, asked)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.marks import Chosen, Mark, Marks
+from app.words import t
 from engine.views.address_space import KERNEL_START, RegionKind
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def space_band(space: AddressSpaceView, chosen: Chosen, marks: Marks, frames: di
     if end and end < KERNEL_START:
         parts.append(Hole(""))
     return SpaceBand(
-        summary=f"virtual {formats.pages(space.total_vm)} · resident {formats.pages(space.rss)}",
+        summary=t("space.summary", virtual=formats.pages(space.total_vm), resident=formats.pages(space.rss)),
         parts=tuple(parts),
         kernel_href=chosen.href(KERNEL_START),
         in_kernel=chosen.at.address >= KERNEL_START,
@@ -92,7 +93,7 @@ def _name(region: Region) -> str:
 
 
 def _rights(regions: list[Region]) -> str:
-    return regions[0].permissions[:3] if len(regions) == 1 else f"{len(regions)} parts"
+    return regions[0].permissions[:3] if len(regions) == 1 else t("space.parts", count=len(regions))
 
 
 def _frames(frames: dict[int, int], low: int, high: int) -> Iterator[int]:
@@ -115,9 +116,14 @@ def _box(regions: list[Region], chosen: Chosen, marks: Marks, frames: dict[int, 
     pages = sum(region.pages for region in regions)
     resident = sum(region.resident for region in regions)
     name = _name(first)
-    said = (
-        f"{name}, {_rights(regions)}, {formats.address(first.start)} to {formats.address(last.end)},"
-        f" {formats.pages(pages)}, {formats.pages(resident)} resident{mark.said}"
+    said = t(
+        "space.said",
+        name=name,
+        rights=_rights(regions),
+        start=formats.address(first.start),
+        end=formats.address(last.end),
+        size=formats.pages(pages),
+        resident=formats.pages(resident),
     )
     return RegionBox(
         mark=mark,
@@ -128,5 +134,5 @@ def _box(regions: list[Region], chosen: Chosen, marks: Marks, frames: dict[int, 
         rights=_rights(regions),
         size=formats.pages(pages),
         start=f"{first.start:08x}",
-        said=said,
+        said=said + mark.said,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup, escape
 
 from app.pages import formats
+from app.words import t
 from engine.views.buddy_tree import BlockState
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def _block(block: TreeBlock, view: BuddyTreeView, y: int) -> str:
     kind = f"t-{block.state}" + (" t-chosen" if block.chosen else "")
     text = ""
     if width > 80:
-        said = f"{size} frames" if block.state is not BlockState.SPLIT else f"{block.free} of {size} free"
+        split = block.state is BlockState.SPLIT
+        said = escape(t("tree.drawn_split", free=block.free, frames=size) if split else t("tree.drawn", frames=size))
         text = f'<text x="{x + width / 2:.1f}" y="{y + 13}" class="on-{block.state}">{said}</text>'
     return f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_BAR}"/>{text}'
 
@@ -111,5 +113,5 @@ def free_list_words(slab: SlabView) -> str:
     """The free list as it is linked: the first few addresses."""
     free = sorted((each.free_rank, each.address) for each in slab.objects if each.free_rank is not None)
     shown = [formats.address(address) for _, address in free[:6]]
-    more = f" → {len(free) - len(shown)} more" if len(free) > len(shown) else ""
+    more = " " + t("slabs.free_more", count=len(free) - len(shown)) if len(free) > len(shown) else ""
     return " → ".join(shown) + more + (" → NULL" if shown and not more else "")

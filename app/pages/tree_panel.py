@@ -7,34 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.svg_kernel import tree_svg
+from app.words import t, word
 from engine import views
-from engine.views.buddy_tree import BlockState, StepKind
+from engine.views.buddy_tree import StepKind
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from app.pages.marks import Chosen
     from engine.machine import Machine
-    from engine.views.buddy_tree import BuddyStep, BuddyTreeView
+    from engine.views.buddy_tree import BuddyStep, BuddyTreeView, TreeBlock
 
 STEPS_SHOWN: Final = 24
-_STEP_WORDS: Final = {
-    StepKind.SPLIT: "The block of {double} frames at {pfn} is halved; the upper half is free.",
-    StepKind.MERGE: "Two free blocks of {size} frames become the block at {pfn}.",
-    StepKind.TAKE: "The block of {size} frames at {pfn} leaves the free lists.",
-    StepKind.PUT: "The block of {size} frames at {pfn} goes on its free list.",
-    StepKind.ALLOC: "A request gets the block of {size} frames at {pfn}.",
-    StepKind.FREE: "The block of {size} frames at {pfn} is given back.",
-    StepKind.DRAIN: "The CPU's own list gives the block of {size} frames at {pfn} back to the zone.",
-}
-_STATE_WORDS: Final = {
-    BlockState.FREE: "free, as one block",
-    BlockState.CPU: "free, on the CPU's own list",
-    BlockState.USED: "allocated",
-    BlockState.RESERVED: "reserved at boot",
-    BlockState.SPLIT: "in smaller blocks",
-    BlockState.OUTSIDE: "outside the zone",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,36 +60,53 @@ def tree_panel(machine: Machine, chosen: Chosen) -> TreePanel:
 def tree_summary(chosen: Chosen) -> str:
     """The block of the chosen frame."""
     if chosen.frame is None:
-        return "the chosen address has no frame"
+        return t("memory.no_frame")
     block = chosen.frame.block
     if block is None:
-        return f"frame {formats.pfn(chosen.frame.pfn)} was never the allocator's"
-    state = "free" if block.migratetype else "allocated"
-    return f"frame {formats.pfn(chosen.frame.pfn)} is in a block of {formats.times(1 << block.order, 'frame')}, {state}"
+        return t("tree.never", pfn=formats.pfn(chosen.frame.pfn))
+    pfn, frames = formats.pfn(chosen.frame.pfn), 1 << block.order
+    return t("tree.free" if block.migratetype else "tree.allocated", pfn=pfn, frames=frames)
 
 
 def _tree_words(tree: BuddyTreeView) -> str:
     block = next(block for block in tree.rows[-1] if block.chosen)
-    size = formats.times(1 << block.order, "frame")
-    return f"frame {formats.pfn(tree.pfn)} is in a block of {size}, {_STATE_WORDS[block.state]}"
+    state = word("tree.state", block.state)
+    return t("tree.is_in", pfn=formats.pfn(tree.pfn), frames=1 << block.order, state=state)
 
 
 def _halves(tree: BuddyTreeView) -> tuple[str, ...]:
     return tuple(
-        f"order {row[0].order}: "
-        + "; ".join(
-            f"{formats.pfn(block.pfn)} {_STATE_WORDS[block.state]}, {block.free} of {1 << block.order} free"
-            for block in row
-        )
-        for row in tree.rows
+        t("tree.row", order=row[0].order, halves="; ".join(_half(block) for block in row)) for row in tree.rows
     )
 
 
+def _half(block: TreeBlock) -> str:
+    state = word("tree.state", block.state)
+    return t("tree.half", pfn=formats.pfn(block.pfn), state=state, free=block.free, frames=1 << block.order)
+
+
 def _tree_said(tree: BuddyTreeView) -> str:
-    return f"The buddy tree of frame {formats.pfn(tree.pfn)}. " + ". ".join(_halves(tree))
+    return t("tree.said", pfn=formats.pfn(tree.pfn), rows=". ".join(_halves(tree)))
 
 
 def _step(step: BuddyStep) -> StepRow:
-    words = _STEP_WORDS[step.kind].format(size=1 << step.order, double=2 << step.order, pfn=formats.pfn(step.pfn))
-    words = words.replace(" 1 frames", " 1 frame")
-    return StepRow(keys.frame(step.pfn), step.kind.value, words, step.order)
+    return StepRow(keys.frame(step.pfn), step.kind.value, _step_words(step), step.order)
+
+
+def _step_words(step: BuddyStep) -> str:
+    frames, pfn = 1 << step.order, formats.pfn(step.pfn)
+    match step.kind:
+        case StepKind.SPLIT:
+            return t("tree.split", double=2 << step.order, pfn=pfn)
+        case StepKind.MERGE:
+            return t("tree.merge", frames=frames, pfn=pfn)
+        case StepKind.TAKE:
+            return t("tree.take", frames=frames, pfn=pfn)
+        case StepKind.PUT:
+            return t("tree.put", frames=frames, pfn=pfn)
+        case StepKind.ALLOC:
+            return t("tree.alloc", frames=frames, pfn=pfn)
+        case StepKind.FREE:
+            return t("tree.given_back", frames=frames, pfn=pfn)
+        case StepKind.DRAIN:
+            return t("tree.drain", frames=frames, pfn=pfn)

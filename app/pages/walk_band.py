@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.marks import Mark, Marks
+from app.pages.names import walk_stop
+from app.words import t, word
 from engine.views.page_walk import Stop
 
 if TYPE_CHECKING:
@@ -39,26 +41,7 @@ class WalkBand:
     end: str
 
 
-STOP_WORDS: Final = {
-    Stop.SEGMENT_LIMIT: "The address is beyond the segment's limit: general protection, the program gets SIGSEGV.",
-    Stop.NO_TABLE: "The directory entry is empty: there is no page table for these 4 MB. An access faults; if a region"
-    " allows it, the kernel makes a table and finds a frame.",
-    Stop.EMPTY: "The table entry is empty: no frame yet. An access faults; if a region allows it, the kernel finds a"
-    " frame. This is demand paging.",
-    Stop.SWAPPED: "The page is in swap: an access faults, and the kernel reads it back from the disk.",
-    Stop.PROT_NONE: "The page has a frame, but PROT_NONE hides it: any access is SIGSEGV.",
-    Stop.KERNEL_ONLY: "The US bit is clear: this is the kernel's. A program that comes here gets SIGSEGV.",
-    Stop.NO_MEMORY: "No RAM answers at this physical address: reads give ones, writes are lost.",
-}
-_BITS: Final = (
-    ("P", "present"),
-    ("RW", "may be written"),
-    ("US", "user may use it"),
-    ("A", "accessed"),
-    ("D", "dirty: written to"),
-    ("PS", "maps 4 MB itself"),
-    ("G", "global"),
-)
+_BITS: Final = ("P", "RW", "US", "A", "D", "PS", "G")
 _RARE: Final = ("PS", "G")
 """Bits that are named only where they are set."""
 
@@ -77,29 +60,32 @@ def walk_band(walk: PageWalkView, marks: Marks) -> WalkBand:
 
 def _tlb_word(walk: PageWalkView) -> str:
     if not walk.paging:
-        return "no translation"
-    return "TLB hit" if walk.in_tlb else "TLB miss: walk"
+        return t("walk.no_translation")
+    return t("walk.hit" if walk.in_tlb else "walk.miss")
 
 
 def _end(walk: PageWalkView) -> str:
     if walk.stop is not None:
-        return STOP_WORDS[walk.stop]
+        return walk_stop(walk.stop)
     if not walk.writable:
-        return "A read gets there. A write faults first: the kernel copies the page, or makes it writable, or refuses."
-    return "A read or a write gets there without the kernel's help."
+        return t("walk.reads")
+    return t("walk.gets_there")
 
 
 def _steps(walk: PageWalkView, marks: Marks) -> list[WalkStep]:
     segment, page = walk.segment, walk.linear >> formats.PAGE_SHIFT
-    flat = "flat" if segment.base == 0 else f"+ {formats.address(segment.base)}"
-    limit = "limit 4 GB" if segment.limit == (1 << 32) - 1 else f"limit {formats.address(segment.limit)}"
+    limit = "4 GB" if segment.limit == (1 << 32) - 1 else formats.address(segment.limit)
+    if segment.base:
+        extent = t("walk.limit_shifted", limit=limit, base=formats.address(segment.base))
+    else:
+        extent = t("walk.limit_flat", limit=limit)
     found = [
         WalkStep(
             mark=marks.of("segment:ds"),
             kind="segment",
-            title=f"segment DS {formats.short_hex(segment.selector)}",
-            value=f"base {formats.short_hex(segment.base)}",
-            lines=(f"GDT[{segment.index}], ring {segment.privilege}", f"{limit}, {flat}"),
+            title=t("walk.segment", selector=formats.short_hex(segment.selector)),
+            value=t("walk.base", base=formats.short_hex(segment.base)),
+            lines=(t("walk.ring", index=segment.index, ring=segment.privilege), extent),
             stops=walk.stop is Stop.SEGMENT_LIMIT,
         )
     ]
@@ -109,30 +95,30 @@ def _steps(walk: PageWalkView, marks: Marks) -> list[WalkStep]:
         WalkStep(
             mark=marks.of(keys.page(page)),
             kind="linear",
-            title="linear address",
+            title=t("walk.linear"),
             value=formats.address(walk.linear),
             lines=(f"{walk.directory_index} · {walk.table_index} · {formats.short_hex(walk.offset)}",),
         )
     )
     if walk.directory is not None:
-        found.append(_entry("directory", walk.directory, marks, walk.directory_index, stops=walk.stop is Stop.NO_TABLE))
+        found.append(_entry(walk.directory, marks, None, stops=walk.stop is Stop.NO_TABLE))
     if walk.table is not None:
-        found.append(_entry("table", walk.table, marks, page, stops=walk.stop is not None, swap_slot=walk.swap_slot))
+        found.append(_entry(walk.table, marks, page, stops=walk.stop is not None, swap_slot=walk.swap_slot))
     if walk.pfn is not None:
         found.append(_frame(walk, walk.pfn, marks))
     return found
 
 
-def _entry(
-    title: str, entry: EntryStep, marks: Marks, number: int, *, stops: bool, swap_slot: int | None = None
-) -> WalkStep:
+def _entry(entry: EntryStep, marks: Marks, page: int | None, *, stops: bool, swap_slot: int | None = None) -> WalkStep:
+    """An entry of the directory, or of a table: then of one `page`."""
     if swap_slot is not None:
-        meaning = f"swap slot {swap_slot}"
+        meaning = t("walk.swap_slot", slot=swap_slot)
     elif entry.entry == 0:
-        meaning = "empty"
+        meaning = t("walk.empty")
     else:
-        meaning = f"→ frame {formats.pfn(entry.points_to)}"
-    shown = [(name, name in entry.flags, words) for name, words in _BITS if name in entry.flags or name not in _RARE]
+        meaning = t("walk.to_frame", pfn=formats.pfn(entry.points_to))
+    named = (name for name in _BITS if name in entry.flags or name not in _RARE)
+    shown = [(name, name in entry.flags, word("walk.bit", name)) for name in named]
     bits = tuple(shown) if entry.present else ()
     return WalkStep(
         mark=marks.of(
@@ -140,12 +126,12 @@ def _entry(
             keys.frame(entry.frame),
             *([keys.frame(entry.points_to)] if entry.present else []),
             *([keys.swap(swap_slot)] if swap_slot is not None else []),
-            *([keys.page(number)] if title == "table" else []),
+            *([keys.page(page)] if page is not None else []),
         ),
         kind="entry",
-        title=f"{title}[{entry.index}]",
+        title=t("walk.directory" if page is None else "walk.table", index=entry.index),
         value=formats.address(entry.entry),
-        lines=(f"in frame {formats.pfn(entry.frame)}", meaning),
+        lines=(t("walk.in_frame", pfn=formats.pfn(entry.frame)), meaning),
         bits=bits,
         stops=stops,
     )
@@ -156,8 +142,8 @@ def _frame(walk: PageWalkView, pfn: int, marks: Marks) -> WalkStep:
     return WalkStep(
         mark=marks.of(keys.frame(pfn)),
         kind="frame",
-        title=f"frame {formats.pfn(pfn)}",
+        title=t("walk.frame", pfn=formats.pfn(pfn)),
         value=f"+ {formats.short_hex(walk.offset)}",
-        lines=(f"physical {formats.address(physical)}",),
+        lines=(t("walk.physical", address=formats.address(physical)),),
         stops=walk.stop is Stop.KERNEL_ONLY,
     )

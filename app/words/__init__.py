@@ -7,7 +7,7 @@ test reads them there. docs/translating.md tells how a catalogue is written, and
 
 from app.words.catalogue import Catalogue, CatalogueError, catalogue, catalogues
 from app.words.refusals import refusal
-from app.words.spoken import ENGLISH, html, language, speaking, t, word
+from app.words.spoken import ENGLISH, html, language, shown, speaking, t, word
 
 __all__ = [
     "ENGLISH",
@@ -18,6 +18,7 @@ __all__ = [
     "html",
     "language",
     "refusal",
+    "shown",
     "speaking",
     "t",
     "word",

@@ -56,7 +56,8 @@ class Message:
     def mark_up(self, values: dict[str, Any]) -> Markup:
         """The same as HTML: code as <code>, values escaped unless they are Markup."""
         if self._markup is None:
-            parts = str(escape(self._template)).split(_MARK)
+            # An apostrophe needs no escape where attributes stand between quotation marks.
+            parts = str(escape(self._template)).replace("&#39;", "'").split(_MARK)
             marked = (part if number % 2 == 0 else f"<code>{part}</code>" for number, part in enumerate(parts))
             self._markup = Markup("".join(marked))  # noqa: S704 - the catalogue's text, escaped
         for place, name, forms in self._choices:

@@ -30,6 +30,12 @@ def html(key: str, /, **values: Any) -> Markup:
     return _SPOKEN.get().messages[key].mark_up(values)
 
 
+def shown(key: str, /, **values: Any) -> str:
+    """What `t` is to a template: the same, escaped already where nothing is filled in."""
+    message = _SPOKEN.get().messages[key]
+    return message.say(values) if values else message.mark_up(values)
+
+
 def word(table: str, name: str, default: str | None = None) -> str:
     """What a table of the catalogue calls `name`. Without a default, raises KeyError for a name that it does not have."""
     found = _SPOKEN.get().messages.get(f"{table}.{name}")
