@@ -83,7 +83,14 @@ class Client:
         self._writer: asyncio.StreamWriter | None = None
 
     async def send(self, method: str, path: str, body: bytes = b"", headers: str = "") -> Answer:
-        """Sends a request and reads the whole answer."""
+        """Sends a request and reads the whole answer. A connection that the server has closed meanwhile is opened again."""
+        try:
+            return await self._send(method, path, body, headers)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self._reader = None
+            return await self._send(method, path, body, headers)
+
+    async def _send(self, method: str, path: str, body: bytes, headers: str) -> Answer:
         if self._reader is None or self._writer is None or self._reader.at_eof():
             self._reader, self._writer = await asyncio.open_connection(HOST, self._server.port, limit=_BYTES)
         head = f"{method} {path} HTTP/1.1\r\nhost: {HOST}:{self._server.port}\r\ncontent-length: {len(body)}\r\n{headers}\r\n"

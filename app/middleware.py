@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from app.problems import Problem, problem_response
+from app.problems import ProblemError, problem_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +26,7 @@ SECURITY_HEADERS: Final = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+_TOO_LARGE: Final = 413
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -60,8 +61,8 @@ class CrossOriginGuard:
         if scope["type"] != "http" or scope["method"] in _SAFE or self._is_ours(scope):
             await self.app(scope, receive, send)
             return
-        refusal = Problem(title="Cross-origin request refused", status=403)
-        await problem_response(refusal)(scope, receive, send)
+        refusal = ProblemError(403, "cross-origin", "Cross-origin request refused")
+        await problem_response(refusal.problem)(scope, receive, send)
 
     def _is_ours(self, scope: Scope) -> bool:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
@@ -74,9 +75,9 @@ class CrossOriginGuard:
 
 
 class DeclaredBodyLimit:
-    """Refuses a body whose Content-Length is too large with a problem; Starlette's limiter would say it in plain text.
+    """Refuses a body whose Content-Length is too large with a problem.
 
-    A body without a declared length is still stopped by that limiter, on its way in.
+    A body without a declared length is stopped by Starlette's limiter, on its way in, as an HTTPException.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -85,11 +86,13 @@ class DeclaredBodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _declared_length(scope) > self.limit:
-            detail = f"a body can have {self.limit} bytes"
-            refusal = Problem(title="Content Too Large", status=413, detail=detail)
-            await problem_response(refusal, {"connection": "close"})(scope, receive, send)
+            await self._refuse(scope, receive, send)
             return
         await self.app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = ProblemError(_TOO_LARGE, "body-too-large", "Content Too Large", f"a body can have {self.limit} bytes")
+        await problem_response(refusal.problem, {"connection": "close"})(scope, receive, send)
 
 
 def _declared_length(scope: Scope) -> int:

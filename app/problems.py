@@ -24,6 +24,33 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 MEDIA_TYPE: Final = "application/problem+json"
+TYPES: Final = "/problems#"
+"""Where a problem's type leads: a page of this server that says what the kind means (RFC 9457, 3.1.1)."""
+KINDS: Final = {
+    "not-json": 400,
+    "cross-origin": 403,
+    "unknown-machine": 404,
+    "unknown-process": 404,
+    "unknown-view": 404,
+    "unknown-file": 404,
+    "unknown-branch": 404,
+    "conflict": 409,
+    "history-full": 409,
+    "other-engine": 409,
+    "body-too-large": 413,
+    "too-many-commands": 413,
+    "body": 422,
+    "command": 422,
+    "config": 422,
+    "parameter": 422,
+    "compare": 422,
+    "policies": 422,
+    "over-budget": 422,
+    "our-mistake": 500,
+}
+"""Every kind of problem, and its status. They are the API's: none is ever renamed."""
+_OF_STATUS: Final = {413: "body-too-large"}
+"""Kinds of what the framework itself refuses; the rest of that says all there is to say by its status."""
 ERRORS_MAXIMUM: Final = 20
 """Mistakes told at once."""
 
@@ -42,7 +69,7 @@ class FieldError(BaseModel):
 class Problem(BaseModel):
     """The body of every error (RFC 9457)."""
 
-    type: str = Field(default="about:blank", examples=["urn:pagewalk:problem:command"])
+    type: str = Field(default="about:blank", examples=["/problems#command"])
     title: str = Field(examples=["A command was refused"])
     status: int = Field(examples=[422])
     detail: str | None = Field(default=None, examples=["command 0: size is -1; it can be 0 to 4294967295"])
@@ -57,7 +84,7 @@ class ProblemError(Exception):
     ) -> None:
         super().__init__(detail or title)
         self.problem = Problem(
-            type=f"urn:pagewalk:problem:{kind}",
+            type=f"{TYPES}{kind}",
             title=title,
             status=status,
             detail=detail,
@@ -144,6 +171,9 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
         methods = request.app.openapi()["paths"].get(path, {})
         if methods:
             headers["allow"] = ", ".join(sorted(method.upper() for method in methods))
+    kind = _OF_STATUS.get(error.status_code)
+    if kind is not None:
+        return problem_response(ProblemError(error.status_code, kind, str(error.detail)).problem, headers)
     return problem_response(Problem(title=str(error.detail), status=error.status_code), headers)
 
 

@@ -114,7 +114,7 @@ PROGRAM_READ: Final[dict[str, Any]] = {
     "mistakes": [{"line": 2, "column": 1, "length": 4, "message": "'frea' is no command; did you mean free?"}],
 }
 PROBLEM: Final[dict[str, Any]] = {
-    "type": "urn:pagewalk:problem:command",
+    "type": "/problems#command",
     "title": "A command was refused; none was performed",
     "status": 422,
     "detail": "command 0: size is -1; it can be 0 to 4294967295",

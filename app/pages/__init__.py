@@ -1,6 +1,6 @@
 """The pages: server-rendered HTML, one typed context a template."""
 
-from app.pages import branch, compare, desk, playground, policies, sharing, snapshots
+from app.pages import branch, compare, desk, playground, policies, problems, sharing, snapshots
 
 routers = (
     sharing.router,
@@ -9,6 +9,7 @@ routers = (
     policies.router,
     compare.router,
     branch.router,
+    problems.router,
     playground.router,
 )
 """In the order in which they are asked: /m/ID.json is no machine of that name."""

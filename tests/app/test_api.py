@@ -194,7 +194,7 @@ def test_a_process_that_has_ended_takes_no_commands(client: TestClient) -> None:
 def test_a_body_that_is_no_json_is_a_bad_request(client: TestClient, path: str, body: bytes) -> None:
     answer = client.post(f"{API}/{path.format(made(client))}", content=body)
     assert faults(answer, 400) == []
-    assert answer.json()["type"] == "urn:pagewalk:problem:not-json"
+    assert answer.json()["type"] == "/problems#not-json"
 
 
 @pytest.mark.parametrize("body", [5, "x", {"command": []}, {"commands": 5}, {"commands": [], "version": -1}])

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 import app as app_package
 from app.main import create_app
 from app.middleware import CONTENT_SECURITY_POLICY
+from app.problems import KINDS
 from app.settings import Settings
 from app.store.journal import JournalInUse
 
@@ -204,7 +205,8 @@ def test_a_body_in_pieces_of_unknown_length_is_limited_too(client: TestClient) -
     machine_id = client.post(MACHINES, json={"preset": "16mb"}).json()["id"]
     path = f"{MACHINES}/{machine_id}/commands"
     assert client.post(path, content=iter([b'[{"op": ', b'"trim"}]'])).json()["version"] == 1
-    assert client.post(path, content=iter([b" " * 60_000] * 2)).status_code == 413
+    refused = client.post(path, content=iter([b" " * 60_000] * 2))
+    assert (refused.status_code, refused.json()["type"]) == (413, "/problems#body-too-large")
 
 
 def test_the_short_way_is_guarded_against_other_sites(client: TestClient) -> None:
@@ -220,3 +222,44 @@ def test_the_document_of_the_settings_names_each_with_its_default() -> None:
     told = dict(re.findall(r"^\| `PAGEWALK_(\w+)` \| `([^`]*)` \|", text, re.MULTILINE))
     real = {name.upper(): field.default for name, field in Settings.model_fields.items()}
     assert told == {name: "[]" if value == frozenset() else str(value) for name, value in real.items()}
+
+
+# --- problems --------------------------------------------------------------------------------------------------------
+
+
+def kinds_in_the_code() -> set[str]:
+    """The second argument of every ProblemError that the application makes."""
+    found = set()
+    for path in Path(app_package.__file__ or "").parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ProblemError":
+                kind = node.args[1]
+                found |= {str(kind.value)} if isinstance(kind, ast.Constant) else set()
+    return found
+
+
+def test_every_kind_of_problem_is_explained_where_its_type_leads(client: TestClient) -> None:
+    assert kinds_in_the_code() == set(KINDS)
+    for language in ("en", "zh-Hans"):
+        page = client.get(f"/problems?lang={language}")
+        assert page.status_code == 200
+        assert set(re.findall(r'<div id="([a-z-]+)"', page.text)) == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "kind"),
+    [
+        ("POST", MACHINES, b"{", "not-json"),
+        ("POST", MACHINES, b'{"preset": "huge"}', "config"),
+        ("GET", f"{MACHINES}/nobody", b"", "unknown-machine"),
+        ("POST", f"{MACHINES}/nobody/commands", b'[{"op": "fly"}]', "body"),
+        ("GET", f"{MACHINES}/nobody/commands?first=-1", b"", "parameter"),
+        ("POST", MACHINES, b" " * 100_001, "body-too-large"),
+    ],
+)
+def test_an_error_has_the_type_and_the_status_of_its_kind(
+    client: TestClient, method: str, path: str, body: bytes, kind: str
+) -> None:
+    answer = client.request(method, path, content=body)
+    assert (answer.json()["type"], answer.status_code) == (f"/problems#{kind}", KINDS[kind])
+    assert answer.headers["content-type"] == "application/problem+json"
