@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from engine.kernel.fs import FileSystem, Inode, Zeros
 from engine.kernel.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
-from engine.kernel.mm_types import PAGE_SHIFT, PG_ACTIVE, PG_DIRTY, PG_UPTODATE
+from engine.kernel.mm_types import PAGE_SHIFT, PG_ACTIVE, PG_DIRTY, PG_LRU, PG_UPTODATE
+from engine.kernel.xarray import XA_CHUNK_SHIFT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from engine.kernel.mm_types import Page
 
 _LISTS: Final = ("nr_inactive_anon", "nr_active_anon", "nr_inactive_file", "nr_active_file")
-_RAMFS_PATH: Final = "/initramfs"
+_RAMFS_PATH: Final = "/tmp/initramfs"  # noqa: S108 - simulated
 _CACHED_PATH: Final = "/mnt/before"
 
 
@@ -32,7 +33,8 @@ def resemble(kernel: Kernel, vmstat: Mapping[str, int], image: ProgramImage) -> 
     listed = sum(vmstat[name] for name in _LISTS)
     user = max(listed, vmstat["nr_anon_pages"] + vmstat["nr_file_pages"] - vmstat["nr_swapcached"])
     available = vmstat["nr_free_pages"] + user + vmstat["nr_page_table_pages"]
-    _take_frames(kernel, _available_pages(kernel) - available)
+    trees = _tree_pages(kernel, max(in_ramfs, 0)) + _tree_pages(kernel, on_disk)
+    _take_frames(kernel, _available_pages(kernel) - available - trees)
     used = _image_pages(kernel, image)
     unused = _fill_cache(kernel, _RAMFS_PATH, FileSystem.TMPFS, max(in_ramfs, 0))
     _activate(kernel, (used + unused)[: vmstat["nr_active_anon"]])
@@ -48,8 +50,10 @@ def _on_disk(vmstat: Mapping[str, int], image: ProgramImage) -> int:
 
 
 def _activate(kernel: Kernel, pages: list[Page]) -> None:
-    """These pages were used more than once."""
+    """These pages were used more than once; some may have been reclaimed meanwhile."""
     for page in pages:
+        if not page.flags & PG_LRU:
+            continue
         kernel.swap.remove(page)
         page.flags |= PG_ACTIVE
         kernel.swap.lru_cache_add(page)
@@ -74,6 +78,15 @@ def _available_pages(kernel: Kernel) -> int:
     return free + sum(map(len, kernel.swap.lists)) + kernel.vmstat.nr_page_table_pages
 
 
+def _tree_pages(kernel: Kernel, pages: int) -> int:
+    """Frames for the nodes of the tree that holds so many pages of a file."""
+    nodes = 0
+    while pages > 1:
+        pages = -(-pages >> XA_CHUNK_SHIFT)
+        nodes += pages
+    return -(-nodes // kernel.xarray.radix_tree_node_cachep.objects)
+
+
 def _file_pages(image: ProgramImage) -> int:
     """Pages of files that the program itself maps."""
     files = [m for m in image.mappings if m.name and not m.name.startswith("[")]
@@ -93,6 +106,7 @@ def _fill_cache(kernel: Kernel, path: str, fs: FileSystem, pages: int) -> list[P
         return []
     inode = Inode(path, fs, pages << PAGE_SHIFT, Zeros(), resident=True, ino=len(kernel.inodes) + 1)
     kernel.inodes[path] = inode
+    kernel.file_table.fput(kernel.file_table.path_openat(inode, writable=False))
     made = []
     for index in range(pages):
         page = kernel.filemap.add_folio(inode, index, GFP_HIGHUSER_MOVABLE)

@@ -30,6 +30,8 @@ class Costs(NamedTuple):
     """Until a write that somebody waits for is done."""
     submit_write: int = 3_000
     """The CPU's part of a write that nobody waits for."""
+    scan_object: int = 200
+    """A shrinker looks at one object of a slab cache."""
     scan_page: int = 1_000
     """Reclaim looks at one page: its reverse mapping, its accessed bits."""
 

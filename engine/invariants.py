@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.hardware.paging import PTE_PRESENT, PTE_PSE
+from engine.invariants_files import check_files
 from engine.invariants_kernel import check_kernel_memory
 from engine.invariants_reclaim import check_reclaim, demand as _demand, present_entries
 from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, PG_ANON, PG_LRU, PG_SWAPBACKED, Mm
@@ -28,6 +29,7 @@ def check(machine: Machine) -> None:
     _check_mappings(kernel)
     _check_lists(kernel)
     _check_records(kernel)
+    check_files(kernel)
     check_reclaim(kernel)
     check_kernel_memory(kernel)
     _check_tlb(kernel)
@@ -103,6 +105,9 @@ def _check_records(kernel: Kernel) -> None:
         "mm_struct": [task.mm.address for task in kernel.tasks.values()],
         "task_struct": [task.address for task in kernel.tasks.values()],
     }
+    for task in kernel.tasks.values():
+        for cache, address in task.records:
+            records.setdefault(cache.name, []).append(address)
     for name, addresses in records.items():
         in_use = kernel.slub.objects_in_use(kernel.slub.caches[name])
         _demand(len(set(addresses)) == len(addresses), f"two records share an object of {name}")

@@ -36,6 +36,16 @@ def _shrink_active(event: vmscan.MmVmscanLruShrinkActive) -> Sentence:
     return Sentence(words, "shrink_active_list")
 
 
+def _shrink_slab(event: vmscan.MmShrinkSlabStart) -> Sentence:
+    words = t("event.shrink_slab", shrinker=event.shrinker, objects=event.cache_items, scanned=event.total_scan)
+    return Sentence(words, "do_shrink_slab")
+
+
+def _shrink_slab_end(event: vmscan.MmShrinkSlabEnd) -> Sentence:
+    words = t("event.shrink_slab_end", shrinker=event.shrinker, scanned=event.total_scan, freed=event.retval)
+    return Sentence(words, "do_shrink_slab")
+
+
 def _scores(event: vmscan.OomKillProcess) -> Sentence:
     scores = ", ".join(t("event.oom_score", pid=pid, points=points) for pid, points in event.scores)
     return Sentence(t("event.oom_kill", pid=event.pid, scores=scores), "oom_kill_process")
@@ -84,6 +94,8 @@ RECLAIM: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     ),
     vmscan.MmVmscanLruShrinkInactive: _shrink_inactive,
     vmscan.MmVmscanLruShrinkActive: _shrink_active,
+    vmscan.MmShrinkSlabStart: _shrink_slab,
+    vmscan.MmShrinkSlabEnd: _shrink_slab_end,
     vmscan.MmVmscanWriteFolio: _write_folio,
     vmscan.SwapReadpage: _swap_readpage,
     vmscan.MmFilemapAddToPageCache: _page_cache_add,

@@ -60,6 +60,23 @@ class MmVmscanLruShrinkActive(NamedTuple):
     file: bool
 
 
+class MmShrinkSlabStart(NamedTuple):
+    """vmscan:mm_shrink_slab_start — a shrinker that could free `cache_items` objects is to look at `total_scan` of them."""
+
+    shrinker: str
+    cache_items: int
+    total_scan: int
+    priority: int
+
+
+class MmShrinkSlabEnd(NamedTuple):
+    """vmscan:mm_shrink_slab_end — it has looked at `total_scan` objects, and `retval` have left their list."""
+
+    shrinker: str
+    total_scan: int
+    retval: int
+
+
 class MmVmscanWriteFolio(NamedTuple):
     """vmscan:mm_vmscan_write_folio — reclaim writes the page in frame `pfn` to slot `slot` of the swap area."""
 

@@ -55,6 +55,7 @@ class BinfmtElf:
         for mapping in image.mappings:
             self._map(mm, mapping, files, relro=below is not None and _is_relro(below, mapping))
             below = mapping
+        self._close(mm, files, files[image.mappings[0].name])
         mm.start_brk = mm.brk = image.brk
         mm.start_stack = STACK_TOP - PAGE_SIZE
         mm.mmap_base = STACK_TOP - MMAP_GAP_MINIMUM
@@ -76,18 +77,32 @@ class BinfmtElf:
             flags, name = _VVAR_FLAGS, mapping.name
         elif mapping.name == "[vdso]":
             flags, name = _VDSO_FLAGS, mapping.name
-            file, pgoff = self._file(mapping, FileSystem.SPECIAL), 0
+            file, pgoff = File(self._inode(mapping, FileSystem.SPECIAL), writable=False), 0
         elif mapping.name in ("", "[heap]"):
             flags |= VM_DATA_DEFAULT_FLAGS & ~(VM_READ | VM_WRITE) | (VM_ACCOUNT if flags & VM_WRITE else 0)
         else:
             flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | (VM_ACCOUNT if flags & VM_WRITE or relro else 0)
-            file = self._file(mapping, self.kernel.root_fs)
-            file, pgoff = files.setdefault(mapping.name, file), mapping.offset >> PAGE_SHIFT
+            file, pgoff = self._open(mapping, files), mapping.offset >> PAGE_SHIFT
         vma = self.kernel.vma.vm_area_alloc(mm, mapping.start, mapping.end, flags, pgoff, file, name)
         self.kernel.mmap.insert_vm_struct(mm, vma)
 
-    def _file(self, mapping: Mapping, fs: FileSystem) -> File:
-        """The file behind a mapping, opened for reading; one inode a path, as large as its mappings need."""
+    def _open(self, mapping: Mapping, files: dict[str, File]) -> File:
+        """The file behind a mapping, opened for reading, once for all of its mappings."""
+        inode = self._inode(mapping, self.kernel.root_fs)
+        file = files.get(mapping.name)
+        if file is None:
+            file = files[mapping.name] = self.kernel.file_table.path_openat(inode, writable=False)
+        return file
+
+    def _close(self, mm: Mm, files: dict[str, File], program: File) -> None:
+        """The loader closes what it has mapped; the program's own file stays the process's (mm->exe_file)."""
+        mm.exe_file = program
+        program.f_count += 1
+        for file in files.values():
+            self.kernel.file_table.fput(file)
+
+    def _inode(self, mapping: Mapping, fs: FileSystem) -> Inode:
+        """One inode a path, as large as its mappings need."""
         inodes = self.kernel.inodes
         size = mapping.offset + mapping.end - mapping.start
         inode = inodes.get(mapping.name)
@@ -95,7 +110,7 @@ class BinfmtElf:
             inode = Inode(mapping.name, fs, size, Zeros(), resident=True, ino=len(inodes) + 1)
             inodes[mapping.name] = inode
         inode.i_size = max(inode.i_size, size)
-        return File(inode, writable=False)
+        return inode
 
 
 def _note_code_and_data(mm: Mm, program: list[Mapping]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.events.machine import ProcessExit
-from engine.kernel.fork import THREAD_SIZE_KB, THREAD_SIZE_ORDER
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
@@ -30,11 +29,14 @@ class Exit:
         """exit_mm() and release_task(), for a task that may be half made."""
         kernel, mm = self.kernel, task.mm
         kernel.mmap.exit_mmap(mm)
+        if mm.exe_file is not None:
+            kernel.file_table.fput(mm.exe_file)
+            mm.exe_file = None
+        for file in task.files.values():
+            kernel.file_table.fput(file)
+        task.files.clear()
         if kernel.current is task:
             kernel.leave_address_space()
-        kernel.page_alloc.free_pages(kernel.page_alloc.mem_map[mm.pgd], 0)
-        kernel.page_alloc.free_pages(kernel.page_alloc.mem_map[task.stack_pfn], THREAD_SIZE_ORDER)
-        kernel.vmstat.nr_kernel_stack -= THREAD_SIZE_KB
-        kernel.slub.kmem_cache_free(kernel.fork.mm_cachep, mm.address)
-        kernel.slub.kmem_cache_free(kernel.fork.task_struct_cachep, task.address)
+        kernel.fork.mm_free(mm)
+        kernel.fork.free_task(task)
         del kernel.tasks[task.pid]

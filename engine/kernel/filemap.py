@@ -33,6 +33,7 @@ from engine.kernel.page_writeback import disk_block
 from engine.kernel.workingset import NO_SHADOW
 
 if TYPE_CHECKING:
+    from engine.kernel.fs import File
     from engine.kernel.kernel import Kernel
 
 
@@ -124,15 +125,21 @@ class Filemap:
         page = kernel.page_alloc.alloc_pages(gfp, 0)
         if page is None:
             return None
-        if inode.fs is not FileSystem.EXT4:
-            page.flags |= PG_SWAPBACKED
-            kernel.vmstat.nr_shmem += 1
         mapping = inode.i_mapping
         page.mapping = mapping
         page.index = index
+        shadow = mapping.shadows.pop(index, NO_SHADOW)
+        if shadow != NO_SHADOW:
+            kernel.xarray.replace(mapping.i_pages, index, value=False)
+        elif not kernel.xarray.store(mapping.i_pages, index, gfp):
+            page.mapping = None
+            kernel.page_alloc.free_pages(page, 0)
+            return None
+        if inode.fs is not FileSystem.EXT4:
+            page.flags |= PG_SWAPBACKED
+            kernel.vmstat.nr_shmem += 1
         mapping.pages[index] = page
         kernel.vmstat.nr_file_pages += 1
-        shadow = mapping.shadows.pop(index, NO_SHADOW)
         if shadow != NO_SHADOW:
             kernel.workingset.refault(page, shadow)
         kernel.swap.lru_cache_add(page)
@@ -181,14 +188,18 @@ class Filemap:
         """
         mapping = page.mapping
         assert isinstance(mapping, AddressSpace)
-        if not page.flags & PG_SWAPBACKED:
+        if page.flags & PG_SWAPBACKED:
+            self.kernel.xarray.erase(mapping.i_pages, page.index, value=False)
+        else:
             mapping.shadows[page.index] = self.kernel.workingset.eviction(page)
+            self.kernel.xarray.replace(mapping.i_pages, page.index, value=True)
         self._delete(page, mapping)
 
     def remove(self, page: Page) -> None:
         """filemap_remove_folio(): the cache lets go of the page."""
         mapping = page.mapping
         assert isinstance(mapping, AddressSpace)
+        self.kernel.xarray.erase(mapping.i_pages, page.index, value=False)
         self._delete(page, mapping)
         self.kernel.swap.put_page(page)
 
@@ -198,12 +209,12 @@ class Filemap:
         if inode.fs is FileSystem.EXT4:
             # What was in memory without a frame is on the disk like the rest, now that the file's pages are being dropped.
             inode.resident = False
-        page.mapping = None
         kernel.vmstat.nr_file_pages -= 1
         if page.flags & PG_SWAPBACKED:
             kernel.vmstat.nr_shmem -= 1
         else:
-            kernel.page_writeback.forget(page)
+            kernel.page_writeback.forget(page, mapping)
+        page.mapping = None
         if kernel.trace.on:
             kernel.trace.emit(MmFilemapDeleteFromPageCache(inode.path, page.index, page.pfn))
 
@@ -211,25 +222,44 @@ class Filemap:
         """fs/drop_caches.c: every page of a file that is clean and that nobody maps is dropped; shadows, too."""
         for inode in self.kernel.inodes.values():
             if inode.fs is FileSystem.EXT4:
-                self._invalidate_mapping_pages(inode.i_mapping)
+                self.invalidate_mapping_pages(inode.i_mapping)
         self.kernel.vmstat.drop_pagecache += 1
 
-    def _invalidate_mapping_pages(self, mapping: AddressSpace) -> None:
-        mapping.shadows.clear()
+    def invalidate_mapping_pages(self, mapping: AddressSpace) -> int:
+        """invalidate_mapping_pages(): drops a file's pages that are clean and that nobody maps, and shadows; how many pages."""
+        self._clear_shadows(mapping)
+        dropped = 0
         for page in list(mapping.pages.values()):
-            if page.flags & (PG_DIRTY | PG_WRITEBACK) or page.refcount > 1:
+            if page.flags & (PG_DIRTY | PG_WRITEBACK | PG_LOCKED) or page.refcount > 1:
                 self.kernel.swap.deactivate_file_folio(page)
             else:
                 self.remove(page)
+                dropped += 1
+        return dropped
+
+    def _clear_shadows(self, mapping: AddressSpace) -> None:
+        """clear_shadow_entry() of all that reclaimed pages left behind."""
+        for index in mapping.shadows:
+            self.kernel.xarray.erase(mapping.i_pages, index, value=True)
+        mapping.shadows.clear()
+
+    def truncate_inode_pages(self, inode: Inode) -> None:
+        """truncate_inode_pages_final(): the inode leaves memory, and nothing of it stays there; nobody maps it any more."""
+        mapping = inode.i_mapping
+        self._clear_shadows(mapping)
+        for page in list(mapping.pages.values()):
+            self.remove(page)
+        inode.resident = mapping.write_error = False
 
     # --- files -------------------------------------------------------------------------------------------------------
 
-    def create(self, path: str, fs: FileSystem) -> Inode:
-        """open(O_CREAT): an empty file."""
+    def open(self, path: str, fs: FileSystem) -> File:
+        """open(O_RDWR | O_CREAT): the file that is there, or an empty one, opened. Raises Errno(ENOMEM)."""
         inodes = self.kernel.inodes
-        inode = Inode(path, fs, 0, Zeros(), resident=False, ino=len(inodes) + 1)
+        inode = inodes.get(path) or Inode(path, fs, 0, Zeros(), resident=False, ino=len(inodes) + 1)
+        file = self.kernel.file_table.path_openat(inode, writable=True)
         inodes[path] = inode
-        return inode
+        return file
 
     def write_file(self, inode: Inode, content: FileContent, size: int) -> None:
         """generic_perform_write(): write() from the file's start: every page goes into the cache and is dirty there.

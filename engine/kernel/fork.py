@@ -26,7 +26,14 @@ from engine.kernel.mm_types import (
     VmArea,
 )
 from engine.kernel.pgtable import PTRS_PER_PTE
-from engine.kernel.slab_common import L1_CACHE_BYTES, SLAB_ACCOUNT, SLAB_HWCACHE_ALIGN, SLAB_USERCOPY
+from engine.kernel.slab_common import (
+    L1_CACHE_BYTES,
+    SLAB_ACCOUNT,
+    SLAB_CTOR,
+    SLAB_HWCACHE_ALIGN,
+    SLAB_TYPESAFE_BY_RCU,
+    SLAB_USERCOPY,
+)
 from engine.kernel.task import Killed, Task
 
 if TYPE_CHECKING:
@@ -37,13 +44,19 @@ THREAD_SIZE_ORDER: Final = 1
 THREAD_SIZE_KB: Final = PAGE_SIZE << THREAD_SIZE_ORDER >> 10
 SIZEOF_MM_STRUCT: Final = 564
 SIZEOF_TASK_STRUCT: Final = 2944
+SIZEOF_CRED: Final = 128
+SIZEOF_FILES_STRUCT: Final = 256
+SIZEOF_PID: Final = 64
+SIZEOF_SIGHAND_STRUCT: Final = 1300
+SIZEOF_SIGNAL_STRUCT: Final = 736
+SIZEOF_FS_STRUCT: Final = 36
 KERNEL_PGD_BOUNDARY: Final = PAGE_OFFSET >> PGDIR_SHIFT
 
 
 class Fork:
     """Makes address spaces and tasks."""
 
-    __slots__ = ("kernel", "making", "mm_cachep", "task_struct_cachep")
+    __slots__ = ("kernel", "making", "mm_cachep", "record_cacheps", "task_struct_cachep")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -53,6 +66,16 @@ class Fork:
         flags = SLAB_ACCOUNT | SLAB_USERCOPY
         self.mm_cachep = create("mm_struct", SIZEOF_MM_STRUCT, 0, flags | SLAB_HWCACHE_ALIGN)
         self.task_struct_cachep = create("task_struct", SIZEOF_TASK_STRUCT, L1_CACHE_BYTES, flags)
+        aligned = SLAB_ACCOUNT | SLAB_HWCACHE_ALIGN
+        self.record_cacheps = (
+            create("cred_jar", SIZEOF_CRED, 0, aligned),
+            create("files_cache", SIZEOF_FILES_STRUCT, 0, aligned),
+            create("pid", SIZEOF_PID, 0, aligned),
+            create("sighand_cache", SIZEOF_SIGHAND_STRUCT, 0, aligned | SLAB_TYPESAFE_BY_RCU | SLAB_CTOR),
+            create("signal_cache", SIZEOF_SIGNAL_STRUCT, 0, aligned),
+            create("fs_cache", SIZEOF_FS_STRUCT, 0, aligned),
+        )
+        """What every process has one object of, besides its task_struct and mm_struct; fs_cache is merged with pid."""
 
     def mm_alloc(self) -> Mm:
         """mm_alloc(): an empty address space: a directory whose upper quarter is the kernel's. Raises Errno(ENOMEM)."""
@@ -82,12 +105,36 @@ class Fork:
         kernel.vmstat.nr_kernel_stack += THREAD_SIZE_KB
         task = Task(address, pid, comm, mm, parent)
         task.stack_pfn = stack.pfn
+        try:
+            for cache in self.record_cacheps:
+                task.records.append((cache, kernel.slub.new_record(cache)))
+        except (Errno, Killed):
+            self.free_task(task)
+            raise
         if parent is not None:
             task.rlimits = dict(parent.rlimits)
             task.files = dict(parent.files)
+            for file in task.files.values():
+                file.f_count += 1
             task.oom_score_adj = parent.oom_score_adj
         kernel.tasks[pid] = task
         return task
+
+    def mm_free(self, mm: Mm) -> None:
+        """__mmdrop(): the directory and the record of an address space in which nothing is mapped any more."""
+        kernel = self.kernel
+        kernel.page_alloc.free_pages(kernel.page_alloc.mem_map[mm.pgd], 0)
+        kernel.slub.kmem_cache_free(self.mm_cachep, mm.address)
+
+    def free_task(self, task: Task) -> None:
+        """free_task() and release_task(): the task's records and its kernel stack go back."""
+        kernel = self.kernel
+        for cache, address in task.records:
+            kernel.slub.kmem_cache_free(cache, address)
+        task.records.clear()
+        kernel.page_alloc.free_pages(kernel.page_alloc.mem_map[task.stack_pfn], THREAD_SIZE_ORDER)
+        kernel.vmstat.nr_kernel_stack -= THREAD_SIZE_KB
+        kernel.slub.kmem_cache_free(self.task_struct_cachep, task.address)
 
     def sys_fork(self, parent: Task, pid: int) -> Task:
         """kernel_clone(): a child with the same memory, its pages shared until one of the two writes.
@@ -97,7 +144,11 @@ class Fork:
         kernel = self.kernel
         kernel.clock.ns += COSTS.fork
         mm = self.mm_alloc()
-        child = self.task_alloc(pid, parent.comm, mm, parent)
+        try:
+            child = self.task_alloc(pid, parent.comm, mm, parent)
+        except (Errno, Killed):
+            self.mm_free(mm)
+            raise
         try:
             self.making = child
             self._dup_mmap(mm, parent.mm)
@@ -112,6 +163,9 @@ class Fork:
 
     def _dup_mmap(self, mm: Mm, old: Mm) -> None:
         _copy_layout(mm, old)
+        mm.exe_file = old.exe_file
+        if mm.exe_file is not None:
+            mm.exe_file.f_count += 1
         for source in old:
             if source.vm_flags & VM_DONTCOPY:
                 vm_stat_account(mm, source.vm_flags, -source.pages)

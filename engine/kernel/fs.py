@@ -1,7 +1,7 @@
 """include/linux/fs.h: inode, address_space, file: what a mapping of a file needs to know.
 
-Left out: directories, names other than the path, permissions. A file's bytes that no cached page holds are told by its
-`FileContent`.
+An `Inode` here is a file for as long as there is one, on the disk or in memory; while its inode is in memory it has an `address`.
+Left out: permissions. A file's bytes that no cached page holds are told by its `FileContent`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE
+from engine.kernel.xarray import XArray
 
 if TYPE_CHECKING:
+    from engine.kernel.dcache import Dentry
     from engine.kernel.mm_types import Page, VmArea
+    from engine.kernel.super import SuperBlock
 
 _ZERO_PAGE: Final = bytes(PAGE_SIZE)
 
@@ -63,24 +66,46 @@ class Letters:
 class AddressSpace:
     """address_space: an inode's cached pages by index, and the regions that map it."""
 
-    __slots__ = ("host", "i_mmap", "pages", "shadows", "swapped", "write_error")
+    __slots__ = ("host", "i_mmap", "i_pages", "nr_dirty", "pages", "shadows", "swapped", "write_error")
 
     def __init__(self, host: Inode) -> None:
         self.host = host
+        self.i_pages = XArray(self if host.fs is FileSystem.EXT4 else None)
+        """The nodes of the tree that holds what the following three tell apart."""
         self.pages: dict[int, Page] = {}
         self.swapped: dict[int, int] = {}
         """tmpfs pages that are in swap: index -> swap entry (Linux keeps these in the same tree)."""
         self.shadows: dict[int, int] = {}
         """What reclaimed pages left behind: index -> shadow (workingset.py)."""
+        self.nr_dirty = 0
+        """Pages of a file on the disk that differ from what is there."""
         self.write_error = False
         """AS_EIO: a page could not be written, and nobody has been told of it yet."""
         self.i_mmap: list[VmArea] = []
+
+    @property
+    def empty(self) -> bool:
+        """mapping_empty(): no page, and nothing that a page left behind."""
+        return not (self.pages or self.shadows or self.swapped)
 
 
 class Inode:
     """inode: one file. `i_size` in bytes."""
 
-    __slots__ = ("content", "fs", "i_ino", "i_mapping", "i_size", "path", "promised", "resident")
+    __slots__ = (
+        "address",
+        "content",
+        "fs",
+        "i_count",
+        "i_ino",
+        "i_mapping",
+        "i_sb",
+        "i_size",
+        "path",
+        "promised",
+        "referenced",
+        "resident",
+    )
 
     def __init__(self, path: str, fs: FileSystem, size: int, content: FileContent, *, resident: bool, ino: int) -> None:
         self.path = path
@@ -93,6 +118,13 @@ class Inode:
         self.promised = 0
         """Pages of shared anonymous memory that were promised when it was made (the size that shmem_acct_size() charged)."""
         self.i_mapping = AddressSpace(self)
+        self.address = 0
+        """Where the kernel keeps this record: an object of its file system's slab cache; 0 while it is on the disk alone."""
+        self.i_count = 0
+        """Dentries that use it."""
+        self.i_sb: SuperBlock | None = None
+        self.referenced = False
+        """I_REFERENCED: it gets a second pass on the list of those without users."""
 
 
 class FileRaState:
@@ -114,9 +146,14 @@ class FileRaState:
 class File:
     """file: an inode opened. `f_mode_write` is FMODE_WRITE: a shared writable mapping demands it."""
 
-    __slots__ = ("f_mode_write", "f_ra", "inode")
+    __slots__ = ("address", "f_count", "f_dentry", "f_mode_write", "f_ra", "inode")
 
     def __init__(self, inode: Inode, *, writable: bool) -> None:
         self.inode = inode
+        self.address = 0
+        """Where the kernel keeps this record: an object of the slab cache filp; 0 for the vdso's pages, which are no file."""
+        self.f_count = 0
+        """Descriptors and regions that have it, and processes that run it."""
+        self.f_dentry: Dentry | None = None
         self.f_ra = FileRaState()
         self.f_mode_write = writable

@@ -19,14 +19,17 @@ from engine.kernel.advice import Advice
 from engine.kernel.binfmt_elf import BinfmtElf
 from engine.kernel.boot import BootMemory, boot_memory
 from engine.kernel.brk import Brk
+from engine.kernel.dcache import Dcache
 from engine.kernel.entry import Entry
 from engine.kernel.exit import Exit
 from engine.kernel.fault import Fault
+from engine.kernel.file_table import FileTable
 from engine.kernel.filemap import Filemap
 from engine.kernel.fork import KERNEL_PGD_BOUNDARY, Fork
 from engine.kernel.fs import FileSystem, Inode
 from engine.kernel.gup import Gup
 from engine.kernel.highmem import Highmem
+from engine.kernel.inode import InodeCache
 from engine.kernel.kswapd import Kswapd
 from engine.kernel.lab import Lab
 from engine.kernel.madvise import Madvise
@@ -46,8 +49,10 @@ from engine.kernel.readahead import Readahead
 from engine.kernel.rmap import Rmap
 from engine.kernel.rmap_unmap import RmapUnmap
 from engine.kernel.shmem import Shmem
+from engine.kernel.shrinker import Shrinkers
 from engine.kernel.slub import Slub
 from engine.kernel.stack import Stack
+from engine.kernel.super import Super
 from engine.kernel.swap import Swap
 from engine.kernel.swap_fault import SwapFault
 from engine.kernel.swap_state import SwapState
@@ -60,6 +65,7 @@ from engine.kernel.vmscan import Vmscan
 from engine.kernel.vmscan_lists import VmscanLists
 from engine.kernel.vmstat import Vmstat
 from engine.kernel.workingset import Workingset
+from engine.kernel.xarray import XArrays
 
 if TYPE_CHECKING:
     from engine.config import MachineConfig
@@ -111,6 +117,12 @@ class Kernel:
         self.vmalloc = Vmalloc(self)
         self.highmem = Highmem(self)
         self.lab = Lab(self)
+        self.xarray = XArrays(self)
+        self.dcache = Dcache(self)
+        self.inode = InodeCache(self)
+        self.file_table = FileTable(self)
+        self.super: Super = Super(self)
+        self.shrinkers = Shrinkers(self)
         self.rmap = Rmap(self)
         self.swap = Swap(self)
         self.workingset = Workingset(self)
@@ -146,6 +158,7 @@ class Kernel:
         self.fault = Fault(self)
         self.entry = Entry(self)
         self._start_cpu()
+        self.super.mount_all()
 
     @property
     def swapper_pg_dir(self) -> int:

@@ -55,6 +55,7 @@ class Kswapd:
         "failures",
         "io_wait_ns",
         "kernel",
+        "running",
     )
 
     def __init__(self, kernel: Kernel) -> None:
@@ -78,6 +79,8 @@ class Kswapd:
         """vruntime of kswapd and of the processes: how long each has had the CPU, less what it may not claim any more."""
         self._since = 0
         """Since when the processes have had the CPU."""
+        self.running = False
+        """current_is_kswapd(): it is kswapd that has the CPU."""
 
     def is_awake(self) -> bool:
         """Whether it has work to do, and waits for the CPU."""
@@ -120,6 +123,11 @@ class Kswapd:
             self._slice(self._next_tick())
             self._run_at = self._next_tick() if self.is_awake() else _NEVER
 
+    def cond_resched(self) -> None:
+        """cond_resched(): who reclaims for himself gives way to kswapd, if its time has come, until the next tick."""
+        if not self.running:
+            self.return_to_user()
+
     def io_schedule(self, nanoseconds: int) -> None:
         """io_schedule(): the running process waits so long for the disk; kswapd has the CPU meanwhile.
 
@@ -150,6 +158,7 @@ class Kswapd:
         began = clock.ns
         trace, outer = kernel.trace, kernel.trace.cause
         was_memalloc, kernel.page_alloc.pf_memalloc = kernel.page_alloc.pf_memalloc, True
+        was_running, self.running = self.running, True
         trace.cause = self._cause
         if self._work is None:
             self._work = self._thread()
@@ -162,6 +171,7 @@ class Kswapd:
         kernel.page_io.unplug()
         self._cause, trace.cause = trace.cause if self._work is not None else NO_CAUSE, outer
         kernel.page_alloc.pf_memalloc = was_memalloc
+        self.running = was_running
         self._vruntime += clock.ns - began
         self._since = clock.ns
 

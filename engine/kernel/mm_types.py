@@ -167,6 +167,7 @@ class Mm:
         "end_code",
         "end_data",
         "ends",
+        "exe_file",
         "exec_vm",
         "file_rss",
         "hiwater_rss",
@@ -204,6 +205,8 @@ class Mm:
         self.anon_rss = self.file_rss = self.shmem_rss = self.swap_rss = 0
         """Pages present: MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES; and MM_SWAPENTS."""
         self.pgtables_bytes = 0
+        self.exe_file: File | None = None
+        """The program that the process runs, opened."""
 
     def find_vma(self, address: int) -> VmArea | None:
         """find_vma(): the first region that ends above `address`; it need not contain it. None if there is none."""

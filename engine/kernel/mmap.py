@@ -31,6 +31,7 @@ from engine.kernel.mm_types import (
     Mm,
     VmArea,
 )
+from engine.kernel.task import Killed
 from engine.kernel.unmapped_area import get_unmapped_area
 from engine.kernel.vma import can_vma_merge_after, can_vma_merge_before
 
@@ -225,12 +226,26 @@ class Mmap:
             self.security_vm_enough_memory(mm, charged)
             vm_flags |= VM_ACCOUNT
         if not self._extend_neighbour(mm, file, address, end, vm_flags, pgoff):
-            if file is None and vm_flags & VM_SHARED:
-                file = kernel.shmem.zero_setup(mm, length, vm_flags)
-            kernel.vma.vma_link(kernel.vma.vm_area_alloc(mm, address, end, vm_flags, pgoff, file))
+            try:
+                kernel.vma.vma_link(self._new_region(mm, file, address, end, vm_flags, pgoff))
+            except (Errno, Killed):
+                self.vm_unacct_memory(charged)
+                raise
         vm_stat_account(mm, vm_flags, pages)
         if vm_flags & VM_LOCKED:
             mm.locked_vm += pages
+
+    def _new_region(self, mm: Mm, file: File | None, start: int, end: int, vm_flags: int, pgoff: int) -> VmArea:
+        """A region that is not linked yet; shared memory without a file gets one."""
+        kernel = self.kernel
+        vma = kernel.vma.vm_area_alloc(mm, start, end, vm_flags, pgoff, file)
+        if file is None and vm_flags & VM_SHARED:
+            try:
+                vma.vm_file = kernel.shmem.zero_setup(mm, end - start, vm_flags)
+            except (Errno, Killed):
+                kernel.vma.vm_area_free(vma)
+                raise
+        return vma
 
     def _extend_neighbour(
         self, mm: Mm, file: File | None, start: int, end: int, vm_flags: int, pgoff: int

@@ -112,13 +112,16 @@ class PageWriteback:
             return
         page.flags |= PG_DIRTY
         if not page.flags & PG_SWAPBACKED:
+            assert isinstance(page.mapping, AddressSpace)
+            page.mapping.nr_dirty += 1
             self.dirty[page.pfn] = page
             self.kernel.vmstat.nr_dirty += 1
             self.kernel.vmstat.nr_dirtied += 1
 
-    def forget(self, page: Page) -> None:
-        """folio_account_cleaned(): the page is not dirty any more, or no page of a file."""
+    def forget(self, page: Page, mapping: AddressSpace) -> None:
+        """folio_account_cleaned(): the page of that file is not dirty any more, or leaves the cache."""
         if self.dirty.pop(page.pfn, None) is not None:
+            mapping.nr_dirty -= 1
             page.flags &= ~PG_DIRTY
             self.kernel.vmstat.nr_dirty -= 1
 
@@ -129,7 +132,7 @@ class PageWriteback:
         if page.flags & (PG_DIRTY | PG_LOCKED) != PG_DIRTY or not isinstance(mapping, AddressSpace):
             return
         inode = mapping.host
-        self.forget(page)
+        self.forget(page, mapping)
         kernel.rmap.page_mkclean(page)
         kernel.clock.ns += COSTS.submit_write
         kernel.vmstat.nr_writeback += 1
@@ -144,6 +147,9 @@ class PageWriteback:
         if kernel.trace.on:
             kernel.trace.emit(WritebackSinglePage(inode.path, page.index, page.pfn))
         kernel.page_io.end_writeback(page)
+        if not mapping.nr_dirty:
+            # inode_sync_complete()
+            kernel.inode.inode_add_lru(inode)
 
     # --- waiting for it ----------------------------------------------------------------------------------------------
 

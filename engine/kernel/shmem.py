@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.kernel.fs import AddressSpace, File, FileSystem, Inode, Zeros
+from engine.kernel.errno import Errno
+from engine.kernel.fs import AddressSpace, FileSystem, Inode, Zeros
 from engine.kernel.gfp import GFP_HIGHUSER_MOVABLE
 from engine.kernel.mm_fault import VmFault
 from engine.kernel.mm_types import PAGE_SHIFT, PG_DIRTY, PG_UPTODATE, VM_NORESERVE, Page
 from engine.kernel.pgtable import SWAP_OFFSET_SHIFT
+from engine.kernel.swap_state import RECLAIM_GFP
 from engine.kernel.swapfile import NO_SLOT
+from engine.kernel.task import Killed
 
 if TYPE_CHECKING:
+    from engine.kernel.fs import File
     from engine.kernel.kernel import Kernel
     from engine.kernel.mm_types import Mm
 
@@ -43,15 +47,19 @@ class Shmem:
         self._made += 1
         inode = Inode(SHARED_ANONYMOUS_NAME, FileSystem.TMPFS, length, Zeros(), resident=False, ino=self._made)
         inode.promised = promised
-        return File(inode, writable=True)
+        try:
+            self.kernel.inode.iget(self.kernel.super.shm_mnt, inode)
+        except (Errno, Killed):
+            self.kernel.mmap.vm_unacct_memory(promised)
+            raise
+        return self.kernel.file_table.alloc_file_pseudo(inode)
 
-    def last_mapping_gone(self, inode: Inode) -> None:
-        """shmem_evict_inode(): a file that only mappings kept alive dies with the last of them. Others stay as they are."""
-        if self.kernel.inodes.get(inode.path) is inode or inode.fs is not FileSystem.TMPFS:
-            return
+    def evict_inode(self, inode: Inode) -> None:
+        """shmem_evict_inode(): a file that no path leads to dies with the last mapping that kept it alive."""
         for page in list(inode.i_mapping.pages.values()):
             self.kernel.filemap.remove(page)
-        for entry in inode.i_mapping.swapped.values():
+        for index, entry in inode.i_mapping.swapped.items():
+            self.kernel.xarray.erase(inode.i_mapping.i_pages, index, value=True)
             self.kernel.swapfile.free_swap_and_cache(entry)
         inode.i_mapping.swapped.clear()
         self.kernel.mmap.vm_unacct_memory(inode.promised)
@@ -90,6 +98,7 @@ class Shmem:
         kernel.swapfile.swap_free(entry)
         del mapping.swapped[index]
         mapping.pages[index] = page
+        kernel.xarray.replace(mapping.i_pages, index, value=False)
         page.mapping = mapping
         page.index = index
         page.flags |= PG_DIRTY
@@ -104,10 +113,13 @@ class Shmem:
         offset = kernel.swapfile.get_swap_page()
         if offset == NO_SLOT:
             return False
-        kernel.swap_state.add_to_swap_cache(page, offset)
+        if kernel.swap_state.add_to_swap_cache(page, offset, RECLAIM_GFP) is None:
+            kernel.swapfile.put_swap_folio(offset)
+            return False
         kernel.swapfile.swap_duplicate(page.private)
         mapping.swapped[page.index] = page.private
         del mapping.pages[page.index]
+        kernel.xarray.replace(mapping.i_pages, page.index, value=True)
         page.mapping = None
         kernel.vmstat.nr_file_pages -= 1
         kernel.vmstat.nr_shmem -= 1

@@ -26,9 +26,12 @@ from engine.clock import COSTS
 from engine.events.slab import KmemCacheAlloc, KmemCacheFree, SlabAllocated, SlabFreed
 from engine.kernel.errno import Errno, ErrorNumber
 from engine.kernel.gfp import (
+    _GFP_DIRECT_RECLAIM,
     _GFP_NOFAIL,
+    _GFP_NOMEMALLOC,
     _GFP_NORETRY,
     _GFP_NOWARN,
+    _GFP_RECLAIM,
     _GFP_RECLAIMABLE,
     GFP_KERNEL,
     GFP_KERNEL_ACCOUNT,
@@ -74,7 +77,7 @@ class KernelPort(Protocol):
 class Slub:
     """All caches, and the kmalloc classes."""
 
-    __slots__ = ("_chance", "aliases", "caches", "kernel", "kmalloc_caches", "nomerge", "slabs")
+    __slots__ = ("_chance", "aliases", "caches", "kernel", "kmalloc_caches", "nomerge", "reclaimed_slab", "slabs")
 
     def __init__(self, kernel: KernelPort, *, nomerge: bool = False, shuffle: Chance | None = None) -> None:
         """`nomerge` is the boot parameter slab_nomerge; with `shuffle` the objects of a new slab are taken in its order."""
@@ -84,6 +87,8 @@ class Slub:
         self.caches: dict[str, KmemCache] = {}
         self.aliases: dict[str, KmemCache] = {}
         """Caches that were merged with one of `caches`, by the name that they were to have."""
+        self.reclaimed_slab = 0
+        """reclaim_state: pages that shrinking has freed, and reclaim has not counted yet."""
         self.slabs: dict[int, tuple[KmemCache, Slab]] = {}
         """Every slab by its first frame: whose it is."""
         self.kmalloc_caches = {
@@ -227,6 +232,8 @@ class Slub:
         if cache.flags & SLAB_RECLAIM_ACCOUNT:
             gfp |= _GFP_RECLAIMABLE
         easy = (gfp | _GFP_NOWARN | _GFP_NORETRY) & ~_GFP_NOFAIL
+        if easy & _GFP_DIRECT_RECLAIM and cache.order > get_order(cache.size):
+            easy = (easy | _GFP_NOMEMALLOC) & ~_GFP_RECLAIM
         page = self.kernel.page_alloc.alloc_pages(easy, cache.order)
         if page is None:
             page = self.kernel.page_alloc.alloc_pages(gfp, get_order(cache.size))
@@ -300,6 +307,8 @@ class Slub:
         self._count_pages(cache, -(1 << slab.order))
         if self.kernel.trace.on:
             self.kernel.trace.emit(SlabFreed(cache.name, slab.pfn, slab.order))
+        if self.kernel.page_alloc.pf_memalloc:
+            self.reclaimed_slab += 1 << slab.order
         page = self.kernel.page_alloc.mem_map[slab.pfn]
         page.flags &= ~PG_SLAB
         page.mapping = None

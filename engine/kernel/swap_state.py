@@ -9,9 +9,9 @@ Left out: readahead by virtual address, which Linux uses on disks that do not tu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from engine.kernel.gfp import GFP_HIGHUSER_MOVABLE
+from engine.kernel.gfp import _GFP_HIGH, _GFP_NOMEMALLOC, _GFP_NOWARN, GFP_HIGHUSER_MOVABLE
 from engine.kernel.mm_types import (
     PG_DIRTY,
     PG_READAHEAD,
@@ -24,15 +24,20 @@ from engine.kernel.mm_types import (
 from engine.kernel.pgtable import SWAP_OFFSET_SHIFT, swap_entry_to_pte
 from engine.kernel.swapfile import NO_SLOT, SWAP_HAS_CACHE
 from engine.kernel.workingset import NO_SHADOW
+from engine.kernel.xarray import XArray
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
+
+SWAP_ADDRESS_SPACE_SHIFT: Final = 14
+RECLAIM_GFP: Final = _GFP_HIGH | _GFP_NOMEMALLOC | _GFP_NOWARN
+"""How hard reclaim tries to get a node for a page that it wants to swap out: not by reclaim."""
 
 
 class SwapState:
     """The swap cache of the one area."""
 
-    __slots__ = ("_last_readahead", "_previous", "hits", "kernel", "pages", "shadows")
+    __slots__ = ("_last_readahead", "_previous", "hits", "kernel", "pages", "shadows", "spaces")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -40,6 +45,8 @@ class SwapState:
         """Slot -> page."""
         self.shadows: dict[int, int] = {}
         """Slot -> what its reclaimed page left behind (workingset.py)."""
+        self.spaces: dict[int, XArray] = {}
+        """swapper_spaces: the nodes of the trees that hold both, one tree for 64 MB of the area."""
         self.hits = 0
         """swapin_readahead_hits: pages read ahead and used since the last readahead."""
         self._previous = 0
@@ -52,31 +59,63 @@ class SwapState:
         offset = self.kernel.swapfile.get_swap_page()
         if offset == NO_SLOT:
             return False
-        self.add_to_swap_cache(page, offset)
+        if self.add_to_swap_cache(page, offset, RECLAIM_GFP) is None:
+            self.kernel.swapfile.put_swap_folio(offset)
+            return False
         page.flags |= PG_DIRTY
         return True
 
-    def add_to_swap_cache(self, page: Page, offset: int) -> int:
-        """add_to_swap_cache(): the cache has the page, and a reference to it; gives the shadow that was there, or NO_SHADOW."""
+    def space(self, offset: int) -> XArray:
+        """swap_address_space(): the tree of the slot's 64 MB of the area."""
+        number = offset >> SWAP_ADDRESS_SPACE_SHIFT
+        found = self.spaces.get(number)
+        if found is None:
+            found = self.spaces[number] = XArray(None)
+        return found
+
+    def add_to_swap_cache(self, page: Page, offset: int, gfp: int) -> int | None:
+        """add_to_swap_cache(): the cache has the page, and a reference to it; gives the shadow that was there, or NO_SHADOW.
+
+        None, and nothing has changed, where there is no memory for a node of its tree.
+        """
+        kernel = self.kernel
+        shadow = self.shadows.pop(offset, NO_SHADOW)
+        if shadow != NO_SHADOW:
+            kernel.xarray.replace(self.space(offset), offset, value=False)
+        elif not kernel.xarray.store(self.space(offset), offset, gfp):
+            return None
         page.refcount += 1
         page.flags |= PG_SWAPCACHE
         page.private = swap_entry_to_pte(0, offset)
         self.pages[offset] = page
-        stat = self.kernel.vmstat
+        stat = kernel.vmstat
         stat.nr_file_pages += 1
         stat.nr_swapcached += 1
-        return self.shadows.pop(offset, NO_SHADOW)
+        return shadow
 
-    def remove(self, page: Page) -> int:
-        """__delete_from_swap_cache(): the cache forgets the page, whose reference is the caller's now; gives its slot."""
+    def remove(self, page: Page, shadow: int = NO_SHADOW) -> int:
+        """__delete_from_swap_cache(): the cache forgets the page, but for its shadow, if any; gives its slot.
+
+        The cache's reference is the caller's now.
+        """
         offset = page.private >> SWAP_OFFSET_SHIFT
         del self.pages[offset]
+        if shadow == NO_SHADOW:
+            self.kernel.xarray.erase(self.space(offset), offset, value=False)
+        else:
+            self.shadows[offset] = shadow
+            self.kernel.xarray.replace(self.space(offset), offset, value=True)
         page.private = 0
         page.flags &= ~PG_SWAPCACHE
         stat = self.kernel.vmstat
         stat.nr_file_pages -= 1
         stat.nr_swapcached -= 1
         return offset
+
+    def clear_shadow(self, offset: int) -> None:
+        """clear_shadow_from_swap_cache(): the slot is free, and what its page left behind is of no use."""
+        if self.shadows.pop(offset, NO_SHADOW) != NO_SHADOW:
+            self.kernel.xarray.erase(self.space(offset), offset, value=True)
 
     def delete_from_swap_cache(self, page: Page) -> None:
         """delete_from_swap_cache(): the same, its slot and its reference given back."""
@@ -135,7 +174,11 @@ class SwapState:
             return None
         kernel.swapfile.swap_map[offset] = usage | SWAP_HAS_CACHE
         page.flags |= PG_SWAPBACKED
-        shadow = self.add_to_swap_cache(page, offset)
+        shadow = self.add_to_swap_cache(page, offset, GFP_HIGHUSER_MOVABLE)
+        if shadow is None:
+            kernel.swapfile.put_swap_folio(offset)
+            kernel.page_alloc.free_pages(page, 0)
+            return None
         page.refcount -= 1
         if shadow != NO_SHADOW:
             kernel.workingset.refault(page, shadow)

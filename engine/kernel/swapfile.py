@@ -124,7 +124,7 @@ class Swapfile:
         self.nr_swap_pages += 1
         self._lowest = min(self._lowest, offset)
         self._highest = max(self._highest, offset)
-        self.kernel.swap_state.shadows.pop(offset, None)
+        self.kernel.swap_state.clear_shadow(offset)
         self.disk.discard(offset)
 
     # --- counting ----------------------------------------------------------------------------------------------------

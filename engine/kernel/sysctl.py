@@ -73,10 +73,11 @@ class Sysctl:
             handler(self.kernel.page_alloc.pgdat, value)
 
     def _drop_caches(self, value: int) -> None:
-        """drop_caches_sysctl_handler(): bit 0: the page cache; bit 1: the kernel's caches that can shrink (none here can)."""
+        """drop_caches_sysctl_handler(): bit 0: the page cache; bit 1: the kernel's own caches that can shrink."""
         if value & 1:
             self.kernel.filemap.drop_pagecache()
         if value & 2:
+            self.kernel.shrinkers.drop_slab()
             self.kernel.vmstat.drop_slab += 1
         task = self.kernel.current
         self.kernel.log.printk(f"{task.comm} ({task.pid}): drop_caches: {value}")

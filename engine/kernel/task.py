@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from engine.kernel.fs import File
     from engine.kernel.mm_types import Mm
+    from engine.kernel.slub_cache import KmemCache
 
 RLIM_INFINITY: Final = 0xFFFFFFFF
 STACK_LIMIT: Final = 8 << 20
@@ -59,6 +60,7 @@ class Task:
         "oom_score_adj",
         "parent",
         "pid",
+        "records",
         "rlimits",
         "sigkill_pending",
         "stack_pfn",
@@ -82,5 +84,7 @@ class Task:
         self.oom_score_adj = 0
         self.sigkill_pending = False
         """The kernel has decided to kill it: it dies at its next return from the kernel."""
+        self.records: list[tuple[KmemCache, int]] = []
+        """Other objects of slab caches that a process has: its credentials, signals, table of descriptors, …"""
         self.stack_pfn = 0
         """First frame of its kernel stack (two pages)."""

@@ -42,11 +42,15 @@ class Vma:
         address = self.kernel.slub.new_record(self.vm_area_cachep)
         vma = VmArea(mm, start, end, flags, pgoff, file, name)
         vma.address = address
+        if file is not None:
+            file.f_count += 1
         return vma
 
     def vm_area_free(self, vma: VmArea) -> None:
-        """vm_area_free(): the record of a region that is linked nowhere any more."""
+        """vm_area_free(), and fput() of its file: a region that is linked nowhere any more."""
         self.kernel.slub.kmem_cache_free(self.vm_area_cachep, vma.address)
+        if vma.vm_file is not None:
+            self.kernel.file_table.fput(vma.vm_file)
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
@@ -71,13 +75,9 @@ class Vma:
         del mm.vmas[at], mm.ends[at]
         self.kernel.rmap.unlink_anon_vmas(vma)
         self.kernel.clock.ns += COSTS.vma
+        if vma.vm_file is not None:
+            vma.vm_file.inode.i_mapping.i_mmap.remove(vma)
         self.vm_area_free(vma)
-        if vma.vm_file is None:
-            return
-        inode = vma.vm_file.inode
-        inode.i_mapping.i_mmap.remove(vma)
-        if not inode.i_mapping.i_mmap:
-            self.kernel.shmem.last_mapping_gone(inode)
 
     # --- splitting ---------------------------------------------------------------------------------------------------
 

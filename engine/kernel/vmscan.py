@@ -4,7 +4,9 @@ Each pass looks at a share of every list: its length >> priority. The priority b
 little. How the scanning is shared between anonymous and file pages: file pages alone while there are plenty of inactive
 ones, anonymous pages alone when file pages are all but gone, otherwise by what either cost lately and by swappiness.
 
-Left out: memory cgroups, shrinkers (no cache of the kernel's has any here), compaction, the stalls of several reclaimers.
+After the lists come the kernel's own caches (shrinker.py).
+
+Left out: memory cgroups, compaction, the stalls of several reclaimers.
 """
 
 from __future__ import annotations
@@ -72,7 +74,7 @@ class Vmscan:
         while sc.priority >= 0:
             sc.nr_scanned = 0
             for _ in self.shrink_node(sc):
-                pass
+                self.kernel.kswapd.cond_resched()
             if sc.nr_reclaimed >= sc.nr_to_reclaim:
                 break
             sc.priority -= 1
@@ -123,6 +125,9 @@ class Vmscan:
         before = sc.nr_reclaimed
         self._prepare_scan_count(sc)
         yield from self._shrink_lruvec(sc)
+        kernel.shrinkers.shrink_slab(sc.gfp, sc.priority)
+        sc.nr_reclaimed += kernel.slub.reclaimed_slab
+        kernel.slub.reclaimed_slab = 0
         if sc.kswapd:
             if sc.writeback and sc.writeback == sc.taken:
                 kernel.vmscan_lists.pgdat_writeback = True

@@ -350,8 +350,7 @@ class VmscanLists:
         kernel = self.kernel
         if page.flags & PG_SWAPCACHE:
             shadow = kernel.workingset.eviction(page)
-            offset = kernel.swap_state.remove(page)
-            kernel.swap_state.shadows[offset] = shadow
+            offset = kernel.swap_state.remove(page, shadow)
             kernel.swapfile.put_swap_folio(offset)
         else:
             kernel.filemap.evict(page)

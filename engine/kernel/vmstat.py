@@ -20,6 +20,7 @@ NODE_COUNTERS: Final = (
     "nr_kernel_stack",
     "nr_page_table_pages",
     "nr_swapcached",
+    "workingset_nodes",
 )
 """Pages of each kind now (nr_kernel_stack: KB), in units of pages."""
 
@@ -53,7 +54,9 @@ EVENT_COUNTERS: Final = (
     "pgscan_file",
     "pgsteal_anon",
     "pgsteal_file",
+    "pginodesteal",
     "slabs_scanned",
+    "kswapd_inodesteal",
     "kswapd_low_wmark_hit_quickly",
     "kswapd_high_wmark_hit_quickly",
     "pageoutrun",
@@ -98,6 +101,7 @@ class Vmstat:
     nr_kernel_stack: int
     nr_page_table_pages: int
     nr_swapcached: int
+    workingset_nodes: int
     pgpgin: int
     pgpgout: int
     pswpin: int
@@ -127,7 +131,9 @@ class Vmstat:
     pgscan_file: int
     pgsteal_anon: int
     pgsteal_file: int
+    pginodesteal: int
     slabs_scanned: int
+    kswapd_inodesteal: int
     kswapd_low_wmark_hit_quickly: int
     kswapd_high_wmark_hit_quickly: int
     pageoutrun: int

@@ -9,7 +9,10 @@ fitted, had the other lists' pages gone, the page is made active at once.
 The age has 14 bits because a shadow is one word of a tree, which says also which memory cgroup and node the page was of:
 distances are known modulo 16,384 pages.
 
-Left out: memory cgroups, the shrinker of shadow nodes.
+Nodes of a file's tree that hold nothing but shadows are on a list, for reclaim to take the oldest (shrinker.py). The swap cache's
+are not, in Linux 6.1.
+
+Left out: memory cgroups.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ from typing import TYPE_CHECKING, Final
 
 from engine.kernel.mm_types import PG_ACTIVE, PG_SWAPBACKED, PG_WORKINGSET, Page
 from engine.kernel.swap import LruList
+from engine.kernel.xarray import XA_CHUNK_SHIFT, XA_CHUNK_SIZE
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
+    from engine.kernel.xarray import XaNode, XArray
 
 NO_SHADOW: Final = -1
 _EVICTION_BITS: Final = 14
@@ -31,12 +36,14 @@ _EVICTION_MASK: Final = (1 << _EVICTION_BITS) - 1
 class Workingset:
     """The age of the lists, and what it says about pages that come back."""
 
-    __slots__ = ("_bucket_order", "kernel", "nonresident_age")
+    __slots__ = ("_bucket_order", "kernel", "nonresident_age", "shadow_nodes")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.nonresident_age = 0
         """Pages evicted or activated since boot."""
+        self.shadow_nodes: dict[int, tuple[XArray, XaNode]] = {}
+        """Nodes of files' trees that hold shadows alone, the oldest first, by address."""
         pages = sum(zone.managed_pages for zone in kernel.boot.zones)
         self._bucket_order = max((pages - 1).bit_length() - _EVICTION_BITS, 0)
 
@@ -71,6 +78,35 @@ class Workingset:
             stat.workingset_restore_file += 1
         else:
             stat.workingset_restore_anon += 1
+
+    def update_node(self, xa: XArray, node: XaNode) -> None:
+        """workingset_update_node(): puts a node on the list of those that hold shadows alone, or takes it off."""
+        listed = self.shadow_nodes
+        if node.count and node.count == node.nr_values:
+            if node.address not in listed:
+                listed[node.address] = xa, node
+                self.kernel.vmstat.workingset_nodes += 1
+        elif node.address in listed:
+            del listed[node.address]
+            self.kernel.vmstat.workingset_nodes -= 1
+
+    def scan_shadow_nodes(self, nr_to_scan: int) -> int:
+        """scan_shadow_nodes(): frees so many of the oldest nodes on the list, with their shadows; how many there were."""
+        kernel, listed = self.kernel, self.shadow_nodes
+        isolated = min(nr_to_scan, len(listed))
+        for _ in range(isolated):
+            address = next(iter(listed))
+            xa, node = listed.pop(address)
+            kernel.vmstat.workingset_nodes -= 1
+            kernel.vmstat.workingset_nodereclaim += 1
+            mapping = xa.owner
+            assert mapping is not None
+            first = node.key << XA_CHUNK_SHIFT
+            for index in range(first, first + XA_CHUNK_SIZE):
+                mapping.shadows.pop(index, None)
+            kernel.xarray.delete_leaf(xa, node)
+            kernel.inode.inode_add_lru(mapping.host)
+        return isolated
 
     def _competing_pages(self, file: bool) -> int:
         """Pages on the lists that would have had to go for the page to stay."""

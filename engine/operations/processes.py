@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.hardware.tlb import FlushReason
 from engine.kernel.errno import Errno
-from engine.kernel.fs import File, FileSystem, Letters
+from engine.kernel.fs import FileSystem, Letters
 from engine.kernel.task import Resource
 from engine.outcome import CommandError, Ended, Outcome
 
@@ -52,13 +52,16 @@ def sysctl(machine: Machine, process: Process, command: Sysctl, address: int) ->
 def open_file(machine: Machine, process: Process, command: OpenFile, address: int) -> Outcome:
     """Makes a file, or opens one that is there, as the process's file number `file`."""
     system = refuse_open_file(machine, command)
-    kernel = machine.kernel
-    inode = kernel.inodes.get(command.path)
-    if inode is None:
-        inode = kernel.filemap.create(command.path, system)
+    kernel, files = machine.kernel, process.task.files
+    try:
+        file = kernel.filemap.open(command.path, system)
+    except Errno as error:
+        return Outcome("file", process.pid, errno=error.number.name)
+    before, files[command.file] = files.get(command.file), file
+    if before is not None:
+        kernel.file_table.fput(before)
     if command.size > 0:
-        kernel.filemap.write_file(inode, Letters(command.size), command.size)
-    process.task.files[command.file] = File(inode, writable=True)
+        kernel.filemap.write_file(file.inode, Letters(command.size), command.size)
     return Outcome("file", process.pid)
 
 

@@ -41,10 +41,26 @@ def test_a_process_is_a_task_an_address_space_and_its_regions() -> None:
         "vm_area_struct": regions,
         "anon_vma": 5,
         "anon_vma_chain": 8,
-    }, "eight regions have pages of their own; neighbours that may be joined one day share an anon_vma"
+        "cred_jar": 1,
+        "files_cache": 1,
+        "signal_cache": 1,
+        "sighand_cache": 1,
+        "pid": 2,
+        "filp": 3,
+        "dentry": 12,
+        "ext4_inode_cache": 10,
+        "shmem_inode_cache": 2,
+        "radix_tree_node": 4,
+    }, (
+        "eight regions have pages of their own; neighbours that may be joined one day share an anon_vma; fs_cache is pid, too;"
+        " the program, its libc and its loader are open; /bin, /lib32, /lib, what is mounted, and where, have names"
+    )
     frames = {pfn for pfn, page in machine.kernel.page_alloc.mem_map.items() if page.flags & PG_SLAB}
     assert frames == set(machine.kernel.slub.slabs)
-    assert machine.kernel.vmstat.nr_slab_unreclaimable == 8 + 2 + 1 + 1 + 1
+    assert machine.kernel.vmstat.nr_slab_unreclaimable == 8 + 2 + 1 + 1 + 1 + 4 + 2 + 1 + 1 + 1 + 1 + 1
+    assert machine.kernel.vmstat.nr_slab_reclaimable == 1 + 2 + 1, (
+        "names, inodes of files on the disk, nodes of the page cache"
+    )
 
 
 def test_a_new_region_takes_an_object_and_the_57th_a_page() -> None:
