@@ -175,6 +175,8 @@ _STEPS: Final[Mapping[type, Callable[[Any], list[str]]]] = {
     c.Rlimit: lambda x: [f"limit({_RESOURCES[x.resource]}, {_number(x.limit)});"],
     c.Sysctl: lambda x: [f"set_sysctl({c_string(x.name)}, {_number(x.value)});"],
     c.OpenFile: _file,
+    c.Close: lambda x: _checked(f"close(files[{x.file}])"),
+    c.Sleep: lambda x: _checked(f"usleep({x.milliseconds * 1000}u)"),
     c.Sync: lambda x: ["sync();", "done();"],
     c.Fork: _fork,
     c.Exit: lambda x: [f"leave({x.code});"],

@@ -459,6 +459,22 @@ class OpenFile(_Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Close(_Command):
+    """close(): file `file` is closed; what a mapping still shows of it stays."""
+
+    op: Literal["close"] = "close"
+    file: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sleep(_Command):
+    """nanosleep(): simulated time passes, at most 600,000 milliseconds; the kernel's own threads run meanwhile."""
+
+    op: Literal["sleep"] = "sleep"
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sync(_Command):
     """sync(): writes every dirty page of every file."""
 
@@ -658,6 +674,8 @@ Command: TypeAlias = (
     | Rlimit
     | Sysctl
     | OpenFile
+    | Close
+    | Sleep
     | Sync
     | Fork
     | Exit

@@ -112,6 +112,8 @@ class Machine:
         except CommandError:
             trace.retract(before)
             raise
+        if self.clock.ns >= kernel.fs_writeback.wake_at:
+            kernel.fs_writeback.run_timer()
         if kernel.work_pending:
             kernel.idle()
             self._reap()

@@ -82,6 +82,10 @@ def _writeback(event: vmscan.WritebackSinglePage) -> Sentence:
     return Sentence(words, "writepage", (keys.frame(event.pfn),))
 
 
+def _writeback_start(event: vmscan.WritebackStart) -> Sentence:
+    return Sentence(t("event.writeback_start", pages=event.nr_pages), "wb_writeback")
+
+
 RECLAIM: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     vmscan.MmVmscanWakeupKswapd: _wakeup_kswapd,
     vmscan.MmVmscanKswapdWake: lambda _: Sentence(t("event.kswapd_wake"), "balance_pgdat"),
@@ -100,6 +104,7 @@ RECLAIM: Final[Mapping[type, Callable[[Any], Sentence]]] = {
     vmscan.SwapReadpage: _swap_readpage,
     vmscan.MmFilemapAddToPageCache: _page_cache_add,
     vmscan.MmFilemapDeleteFromPageCache: _page_cache_delete,
+    vmscan.WritebackStart: _writeback_start,
     vmscan.WritebackSinglePage: _writeback,
     vmscan.OomKillProcess: _scores,
     vmscan.MarkVictim: lambda e: Sentence(t("event.mark_victim", pid=e.pid), "mark_oom_victim"),

@@ -115,6 +115,13 @@ class WritebackSinglePage(NamedTuple):
     pfn: int
 
 
+class WritebackStart(NamedTuple):
+    """writeback:writeback_start — the flusher writes `nr_pages` dirty pages, and why."""
+
+    reason: str
+    nr_pages: int
+
+
 class OomKillProcess(NamedTuple):
     """sim:oom_kill_process — nothing could be reclaimed: the process with the most points dies. `scores`: (pid, points) of all."""
 

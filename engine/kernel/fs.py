@@ -95,6 +95,7 @@ class Inode:
     __slots__ = (
         "address",
         "content",
+        "dirtied_when",
         "fs",
         "i_count",
         "i_ino",
@@ -120,6 +121,8 @@ class Inode:
         self.i_mapping = AddressSpace(self)
         self.address = 0
         """Where the kernel keeps this record: an object of its file system's slab cache; 0 while it is on the disk alone."""
+        self.dirtied_when = 0
+        """When its first dirty page became so, in simulated nanoseconds."""
         self.i_count = 0
         """Dentries that use it."""
         self.i_sb: SuperBlock | None = None

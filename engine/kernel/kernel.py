@@ -27,6 +27,7 @@ from engine.kernel.file_table import FileTable
 from engine.kernel.filemap import Filemap
 from engine.kernel.fork import KERNEL_PGD_BOUNDARY, Fork
 from engine.kernel.fs import FileSystem, Inode
+from engine.kernel.fs_writeback import FsWriteback
 from engine.kernel.gup import Gup
 from engine.kernel.highmem import Highmem
 from engine.kernel.inode import InodeCache
@@ -130,6 +131,7 @@ class Kernel:
         self.swap_state = SwapState(self)
         self.page_io = PageIo(self)
         self.page_writeback = PageWriteback(self, config.disk_mb)
+        self.fs_writeback = FsWriteback(self)
         self.readahead = Readahead(self)
         self.filemap = Filemap(self)
         self.shmem = Shmem(self)

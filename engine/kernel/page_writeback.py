@@ -1,8 +1,9 @@
-"""mm/page-writeback.c and fs/fs-writeback.c: dirty pages of files on the disk, and when they are written.
+"""mm/page-writeback.c: dirty pages of files on the disk, and when they are written.
 
-Once more than dirty_background_ratio of what could be dirty is, the flusher writes the pages that have been dirty longest.
+Once more than dirty_background_ratio of what could be dirty is (or dirty_background_bytes), the flusher writes the pages that have
+been dirty longest; what has been dirty for long it writes in any case (fs_writeback.py).
 Left out: the threads' own pace (the flusher's work is done where it is woken, and waits for nobody), bandwidth estimates,
-expiry after dirty_expire_centisecs, the journal.
+high memory's being no part of what could be dirty.
 """
 
 from __future__ import annotations
@@ -88,16 +89,32 @@ class PageWriteback:
         free = sum(zone.nr_free_pages for zone in kernel.page_alloc.zones)
         free -= min(free, kernel.page_alloc.pgdat.totalreserve_pages)
         available = free + len(lists[LruList.INACTIVE_FILE]) + len(lists[LruList.ACTIVE_FILE]) + 1
-        ratio = kernel.sysctl["dirty_ratio"] * PAGE_SIZE // 100
-        background = kernel.sysctl["dirty_background_ratio"] * PAGE_SIZE // 100
-        limit = ratio * available >> PAGE_SHIFT
-        background_limit = background * available >> PAGE_SHIFT
-        return background_limit if background_limit < limit else limit // 2, limit
+        limit = self._limit(available, "dirty_ratio", "dirty_bytes")
+        background = self._limit(available, "dirty_background_ratio", "dirty_background_bytes")
+        return background if background < limit else limit // 2, limit
+
+    def _limit(self, available: int, ratio: str, limit: str) -> int:
+        """The limit in pages: so many bytes, or where that is 0 a share of what could be dirty."""
+        in_bytes = self.kernel.sysctl[limit]
+        if in_bytes:
+            return -(-in_bytes >> PAGE_SHIFT)
+        return (self.kernel.sysctl[ratio] * PAGE_SIZE // 100) * available >> PAGE_SHIFT
 
     def balance_dirty_pages(self) -> None:
-        """balance_dirty_pages(): somebody made a page dirty: the flusher is woken if there are many by now."""
+        """balance_dirty_pages(): somebody made a page dirty: the flusher is woken if there are many by now, or it is time."""
+        kernel = self.kernel
+        if kernel.clock.ns >= kernel.fs_writeback.wake_at:
+            kernel.fs_writeback.run_timer()
         if not len(self.dirty) & 31 and len(self.dirty) > self.dirty_limits()[0]:
             self.wakeup_flusher_threads()
+
+    def wb_check_background_flush(self) -> None:
+        """wb_check_background_flush(): as long as more than the background limit is dirty, the oldest are written."""
+        while len(self.dirty) > self.dirty_limits()[0]:
+            before = len(self.dirty)
+            self.wakeup_flusher_threads()
+            if len(self.dirty) == before:
+                return
 
     def wakeup_flusher_threads(self) -> None:
         """wb_writeback(): the flusher writes those that have been dirty longest."""
@@ -113,7 +130,7 @@ class PageWriteback:
         page.flags |= PG_DIRTY
         if not page.flags & PG_SWAPBACKED:
             assert isinstance(page.mapping, AddressSpace)
-            page.mapping.nr_dirty += 1
+            self.kernel.fs_writeback.page_dirtied(page.mapping)
             self.dirty[page.pfn] = page
             self.kernel.vmstat.nr_dirty += 1
             self.kernel.vmstat.nr_dirtied += 1
@@ -121,7 +138,7 @@ class PageWriteback:
     def forget(self, page: Page, mapping: AddressSpace) -> None:
         """folio_account_cleaned(): the page of that file is not dirty any more, or leaves the cache."""
         if self.dirty.pop(page.pfn, None) is not None:
-            mapping.nr_dirty -= 1
+            self.kernel.fs_writeback.page_cleaned(mapping)
             page.flags &= ~PG_DIRTY
             self.kernel.vmstat.nr_dirty -= 1
 
@@ -147,9 +164,6 @@ class PageWriteback:
         if kernel.trace.on:
             kernel.trace.emit(WritebackSinglePage(inode.path, page.index, page.pfn))
         kernel.page_io.end_writeback(page)
-        if not mapping.nr_dirty:
-            # inode_sync_complete()
-            kernel.inode.inode_add_lru(inode)
 
     # --- waiting for it ----------------------------------------------------------------------------------------------
 

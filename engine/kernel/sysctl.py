@@ -23,7 +23,9 @@ class Setting(NamedTuple):
 
 SETTINGS: Final = {
     "admin_reserve_kbytes": Setting(8192, 0, _INT_MAX),
+    "dirty_background_bytes": Setting(0, 1, _INT_MAX),
     "dirty_background_ratio": Setting(10, 0, 100),
+    "dirty_bytes": Setting(0, 8192, _INT_MAX),
     "dirty_expire_centisecs": Setting(3000, 0, _INT_MAX),
     "dirty_ratio": Setting(20, 0, 100),
     "dirty_writeback_centisecs": Setting(500, 0, _INT_MAX),
@@ -43,6 +45,15 @@ SETTINGS: Final = {
     "watermark_boost_factor": Setting(15000, 0, _INT_MAX),
     "watermark_scale_factor": Setting(10, 1, 3000),
 }
+
+
+_EITHER: Final = {
+    "dirty_background_bytes": "dirty_background_ratio",
+    "dirty_background_ratio": "dirty_background_bytes",
+    "dirty_bytes": "dirty_ratio",
+    "dirty_ratio": "dirty_bytes",
+}
+"""Limits that are said in one of two ways: setting one makes the other 0."""
 
 
 class Sysctl:
@@ -65,7 +76,12 @@ class Sysctl:
             raise Errno(ErrorNumber.ENOENT)
         if not setting.least <= value <= setting.most:
             raise Errno(ErrorNumber.EINVAL)
-        self.values[name] = value
+        before, self.values[name] = self.values[name], value
+        other = _EITHER.get(name)
+        if other is not None and value != before:
+            self.values[other] = 0
+        if name == "dirty_writeback_centisecs" and value != before:
+            self.kernel.fs_writeback.writeback_centisecs_changed()
         if name == "drop_caches":
             self._drop_caches(value)
         handler = ZONE_SYSCTLS.get(name)

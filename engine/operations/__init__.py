@@ -57,6 +57,8 @@ _FUNCTIONS: Final[Mapping[type, Operation]] = {
     c.Rlimit: processes.rlimit,
     c.Sysctl: processes.sysctl,
     c.OpenFile: processes.open_file,
+    c.Close: processes.close,
+    c.Sleep: processes.sleep,
     c.Sync: processes.sync,
     c.Fork: processes.fork,
     c.Exit: processes.exit_,
@@ -105,6 +107,7 @@ OPERATIONS: Final[Mapping[type, tuple[Operation, str | None]]] = {
 
 REFUSALS: Final[Mapping[type, Refusal]] = {
     c.OpenFile: processes.refuse_open_file,
+    c.Sleep: processes.refuse_sleep,
     c.Fork: processes.refuse_fork,
     c.Wait: processes.refuse_wait,
     c.AllocPages: kernel.refuse_alloc_pages,

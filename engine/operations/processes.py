@@ -5,13 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from engine.hardware.tlb import FlushReason
-from engine.kernel.errno import Errno
+from engine.kernel.errno import Errno, ErrorNumber
 from engine.kernel.fs import FileSystem, Letters
 from engine.kernel.task import Resource
 from engine.outcome import CommandError, Ended, Outcome
 
 if TYPE_CHECKING:
-    from engine.commands import Exit, FailDisk, Fork, OomAdj, OpenFile, Rlimit, SetPaging, Sync, Sysctl, Wait
+    from engine.commands import (
+        Close,
+        Exit,
+        FailDisk,
+        Fork,
+        OomAdj,
+        OpenFile,
+        Rlimit,
+        SetPaging,
+        Sleep,
+        Sync,
+        Sysctl,
+        Wait,
+    )
     from engine.machine import Machine
     from engine.process import Process
 
@@ -23,6 +36,8 @@ _RESOURCES: Final = {
 }
 OOM_SCORE_ADJ_MINIMUM: Final = -1000
 OOM_SCORE_ADJ_MAXIMUM: Final = 1000
+SLEEP_MAXIMUM: Final = 600_000
+_MILLISECOND: Final = 1_000_000
 _FILE_SYSTEMS: Final = (("/tmp/", FileSystem.TMPFS), ("/mnt/", FileSystem.EXT4))  # noqa: S108 - simulated
 
 
@@ -73,6 +88,28 @@ def refuse_open_file(machine: Machine, command: OpenFile) -> FileSystem:
     if command.size < 0 and command.path not in machine.kernel.inodes:
         raise CommandError("path", f"there is no file {command.path!r} to open; give its size to make it")
     return system
+
+
+def close(machine: Machine, process: Process, command: Close, address: int) -> Outcome:
+    """close()."""
+    file = process.task.files.pop(command.file, None)
+    if file is None:
+        return Outcome("close", process.pid, -1, ErrorNumber.EBADF.name)
+    machine.kernel.file_table.fput(file)
+    return Outcome("close", process.pid, 0)
+
+
+def sleep(machine: Machine, process: Process, command: Sleep, address: int) -> Outcome:
+    """nanosleep()."""
+    refuse_sleep(machine, command)
+    machine.kernel.fs_writeback.schedule_timeout(command.milliseconds * _MILLISECOND)
+    return Outcome("sleep", process.pid, 0)
+
+
+def refuse_sleep(machine: Machine, command: Sleep) -> None:
+    """Raises CommandError for a time that cannot be."""
+    if not 0 <= command.milliseconds <= SLEEP_MAXIMUM:
+        raise CommandError("milliseconds", f"milliseconds is {command.milliseconds}; it can be 0 to {SLEEP_MAXIMUM}")
 
 
 def sync(machine: Machine, process: Process, command: Sync, address: int) -> Outcome:

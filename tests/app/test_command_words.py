@@ -87,5 +87,5 @@ def test_the_next_slot_is_the_first_letter_that_is_not_taken() -> None:
 
 
 def test_every_command_can_be_typed() -> None:
-    assert len(operations()) == 53
+    assert len(operations()) == 55
     assert usage("mmap") == "m = mmap LENGTH [PROT] [FLAG…] [file N [OFFSET]] [at HINT]"
