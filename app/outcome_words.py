@@ -76,4 +76,4 @@ def faults_words(outcome: Outcome) -> str:
         parts.append(t("outcome.minor", faults=outcome.minflt))
     if outcome.majflt:
         parts.append(t("outcome.major", faults=outcome.majflt))
-    return ", ".join(parts)
+    return t("page.comma").join(parts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.pages import formats
-from app.pages.names import chunk_state, frame_owner, walk_stop
+from app.pages.names import chunk_state, frame_kind, walk_stop
 from app.words import t, word
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _entry(name: str, entry: EntryStep, chosen: Chosen, without: str) -> Fact:
 
 
 def _frame(frame: FrameView, chosen: Chosen) -> list[Fact]:
-    owner = frame.detail or frame_owner(frame.owner)
+    owner = frame_kind(frame)
     words = t("here.frame_zone", owner=owner, zone=frame.zone) if frame.zone else owner
     found = [Fact(t("here.frame"), words, chosen.frame_href(frame.pfn), formats.pfn(frame.pfn))]
     if frame.table_of is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.pages import formats
-from app.pages.names import frame_owner
+from app.pages.names import frame_owner, listed
 from app.pages.physical_band import OWNER_LETTERS
 from app.pages.svg_kernel import account_class, account_letter, ledger_svg
 from app.words import t, word
@@ -71,7 +71,7 @@ class AccountsPanel:
 
 def ledger_band(ledger: LedgerView) -> LedgerBand:
     """The band."""
-    spoken = ", ".join(f"{_name(each)} {formats.pages(each.frames)}" for each in ledger.accounts)
+    spoken = listed(f"{_name(each)} {formats.pages(each.frames)}" for each in ledger.accounts)
     return LedgerBand(
         summary=f"{formats.count(ledger.total * 4)} KB = {formats.count(ledger.installed * 4)} KB",
         bar=ledger_svg(ledger, t("ledger.said", accounts=spoken)),
@@ -100,8 +100,16 @@ def _name(each: LedgerAccount) -> str:
     return word("ledger.name", each.account)
 
 
+def _detail(name: str) -> str:
+    """A range that is taken at boot, whose page tables, which order of free blocks; a cache has its own name."""
+    order = name.removeprefix("order ")
+    if order != name:
+        return t("ledger.order", order=order)
+    return word("frame.detail", name, word("ledger.detail", name, name))
+
+
 def _account(each: LedgerAccount) -> AccountRow:
-    details = ", ".join(f"{detail.name} {formats.pages(detail.frames)}" for detail in each.details)
+    details = listed(f"{_detail(detail.name)} {formats.pages(detail.frames)}" for detail in each.details)
     return AccountRow(
         account_class(each.account),
         account_letter(each.account),

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from app.words import t, word
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.views.bins import Bin
+    from engine.views.frame import FrameView
     from engine.views.heap import ChunkState
     from engine.views.page_walk import Stop
     from engine.views.physical_memory import Owner
@@ -21,6 +24,16 @@ def chunk_state(state: ChunkState) -> str:
 def frame_owner(owner: Owner) -> str:
     """Whose a frame is."""
     return word("frame.owner", owner)
+
+
+def frame_kind(frame: FrameView) -> str:
+    """Whose a frame is, or which of the ranges that are taken at boot it is in."""
+    return word("frame.detail", frame.detail, frame.detail) if frame.detail else frame_owner(frame.owner)
+
+
+def listed(parts: Iterable[str]) -> str:
+    """One after the other, with what the language writes between."""
+    return t("page.comma").join(parts)
 
 
 def walk_stop(stop: Stop) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
-from app.pages.names import frame_owner
+from app.pages.names import frame_kind, frame_owner, listed
 from app.pages.svg_physical import COLUMNS, bar_svg, cells_svg, marks_svg
 from app.pages.zoom import ZoomBar, href
 from app.words import t
@@ -241,7 +241,7 @@ def _summary(chosen: Chosen) -> str:
     frame = chosen.frame
     if frame is None:
         return t("memory.no_frame")
-    pfn, owner = formats.pfn(frame.pfn), frame.detail or frame_owner(frame.owner)
+    pfn, owner = formats.pfn(frame.pfn), frame_kind(frame)
     if not frame.zone:
         return t("memory.frame_is_outside", pfn=pfn, owner=owner)
     return t("memory.frame_is", pfn=pfn, owner=owner, zone=frame.zone)
@@ -252,10 +252,10 @@ def _frames_to(first: int, last: int) -> str:
 
 
 def _zone(zone: ZoneView, memory: PhysicalMemoryView, marks: Marks, chosen: int | None, *, drawn: bool) -> ZonePart:
-    owners = ", ".join(f"{frame_owner(owner)} {formats.pages(count)}" for owner, count in zone.owners)
+    owners = listed(f"{frame_owner(owner)} {formats.pages(count)}" for owner, count in zone.owners)
     state, short = _state(zone)
     watermarks = (("min", zone.min_mark), ("low", zone.low_mark), ("high", zone.high_mark))
-    levels = ", ".join(f"{name} {pages}" for name, pages in watermarks)
+    levels = listed(f"{name} {pages}" for name, pages in watermarks)
     spoken = t("memory.zone_said", zone=zone.name, free=zone.free, marks=levels)
     label = t("memory.zone_frames", zone=zone.name, owners=owners)
     return ZonePart(
@@ -287,7 +287,7 @@ def _frame_box(frame: FrameView, chosen: Chosen, marks: Marks) -> FrameBox:
     where = "".join(
         t("memory.has_it", pid=place.pid, address=formats.address(place.address)) for place in frame.mapped_at[:3]
     )
-    owner = frame.detail or frame_owner(frame.owner)
+    owner = frame_kind(frame)
     return FrameBox(
         mark=mark,
         href=chosen.frame_href(frame.pfn),
@@ -316,7 +316,7 @@ def _orders(buddy: tuple[ZoneBuddy, ...], marks: Marks) -> tuple[OrderRow, ...]:
 
 
 def _cpu_list(zone: ZoneBuddy) -> str:
-    blocks = ", ".join(t("blocks.of_order", count=count, order=order) for order, count in zone.cpu_blocks)
+    blocks = listed(t("blocks.of_order", count=count, order=order) for order, count in zone.cpu_blocks)
     if blocks:
         return t("blocks.cpu_zone_blocks", zone=zone.zone, pages=zone.cpu_pages, blocks=blocks)
     return t("blocks.cpu_zone", zone=zone.zone, pages=zone.cpu_pages)

@@ -167,5 +167,5 @@ def _shown(line: str) -> str:
 
 def _result(session: Session, version: int) -> str:
     outcome = session.outcomes[version - 1]
-    words = ", ".join(part for part in (told(outcome).strip(), faults_words(outcome)) if part)
+    words = t("page.comma").join(part for part in (told(outcome).strip(), faults_words(outcome)) if part)
     return words if len(words) <= RESULT_WIDTH else f"{words[:RESULT_WIDTH]} …"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
+from app.pages.names import listed
 from app.pages.svg_reclaim import curve_svg
 from app.words import t, word
 
@@ -207,7 +208,7 @@ def _stories(step: ReclaimStepView) -> tuple[str, ...]:
         freed = sum(stall.freed for stall in step.stalls)
         found.append(t("reclaim.stalled", times=len(step.stalls), waited=waited, freed=freed))
     for pid, scores in step.killed:
-        points = ", ".join(t("reclaim.points", pid=other, points=many) for other, many in scores)
+        points = listed(t("reclaim.points", pid=other, points=many) for other, many in scores)
         found.append(t("reclaim.killed", pid=pid, points=points))
     return tuple(found)
 
@@ -304,7 +305,7 @@ def _box(page: LruPage, letter: str, chosen: Chosen, marks: Marks) -> PageBox:
         (t("reclaim.page_written"), page.writeback),
     )
     words += [name for name, on in bits if on]
-    return PageBox(mark, chosen.frame_href(page.pfn), letter, page.accessed, ", ".join(words) + mark.said)
+    return PageBox(mark, chosen.frame_href(page.pfn), letter, page.accessed, listed(words) + mark.said)
 
 
 def _score(candidate: OomCandidate) -> ScoreRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from app.pages import formats, keys
+from app.pages.names import listed
 from app.pages.sentence import Sentence
 from app.words import t
 from engine.events import vmscan
@@ -47,7 +48,7 @@ def _shrink_slab_end(event: vmscan.MmShrinkSlabEnd) -> Sentence:
 
 
 def _scores(event: vmscan.OomKillProcess) -> Sentence:
-    scores = ", ".join(t("event.oom_score", pid=pid, points=points) for pid, points in event.scores)
+    scores = listed(t("event.oom_score", pid=pid, points=points) for pid, points in event.scores)
     return Sentence(t("event.oom_kill", pid=event.pid, scores=scores), "oom_kill_process")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.svg_kernel import free_list_words, slab_svg
-from app.words import t
+from app.words import t, word
 from engine import views
 from engine.events.slab import KmemCacheAlloc
 from engine.views.slab import cache_of_frame
@@ -144,7 +144,7 @@ def _slabs(slabs: SlabsView, chosen: Chosen) -> tuple[SlabPart, ...]:
 
 
 def _title(each: SlabView) -> str:
-    pfn, place, used, objects = formats.pfn(each.pfn), each.place.value, each.in_use, len(each.objects)
+    pfn, place, used, objects = formats.pfn(each.pfn), word("slabs.place", each.place), each.in_use, len(each.objects)
     if each.tail:
         return t("slabs.title_tail", pfn=pfn, place=place, used=used, objects=objects, tail=each.tail)
     return t("slabs.title", pfn=pfn, place=place, used=used, objects=objects)

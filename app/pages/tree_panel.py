@@ -76,7 +76,8 @@ def _tree_words(tree: BuddyTreeView) -> str:
 
 def _halves(tree: BuddyTreeView) -> tuple[str, ...]:
     return tuple(
-        t("tree.row", order=row[0].order, halves="; ".join(_half(block) for block in row)) for row in tree.rows
+        t("tree.row", order=row[0].order, halves=t("page.semicolon").join(_half(block) for block in row))
+        for row in tree.rows
     )
 
 

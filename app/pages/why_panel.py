@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.command_words import words_of_command
+from app.pages.names import listed
 from app.pages.sentences import sentence
 from app.words import t, word
 
@@ -215,7 +216,7 @@ def outcome_words(outcome: Outcome, command: Command) -> tuple[str, bool]:
         parts.append(t("why.process_ended", pid=outcome.ended.pid))
     if not parts:
         return word("why.done_by", outcome.op, t("why.done")), False
-    return t("why.whole", parts=t("why.between").join(parts)), False
+    return t("why.whole", parts=listed(parts)), False
 
 
 def _signal(signal: Signal) -> str:
