@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,6 +12,8 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, nodes
 
 from app.language.grammar import CLASSES, operations
+from app.pages.shown import PANELS
+from app.scenarios import scenarios
 from app.words import ENGLISH, catalogues, html, refusal, speaking, t, word
 from app.words.catalogue import FOLDER, CatalogueError, Message, read_catalogue
 from app.words.refusals import recognised
@@ -323,3 +326,92 @@ def test_the_api_speaks_english(client: TestClient) -> None:
     answer = client.get("/api/v1/machines/none?lang=zh", headers={"accept-language": "zh"})
     assert answer.json()["title"] == "Unknown machine"
     assert "content-language" not in answer.headers
+
+
+# --- no word outside the catalogue -----------------------------------------------------------------------------------
+
+LITERALS: Final = frozenset(
+    # what people and things are called, and units
+    "Pagewalk Linux glibc MB GB NULL bk S xor brk mallinfo oom_score swappiness lang en"
+    # commands, and what compiles an exported program
+    " frame malloc fork exit cat proc buddyinfo gcc no pie program setarch".split()
+)
+"""Words that templates may show themselves: names that are the same in every language."""
+SHOWN_ATTRIBUTES: Final = ("title", "aria-label", "placeholder", "alt", "label")
+
+
+class Visible(HTMLParser):
+    """What a page shows as words: its text, and the attributes that are read out; code and its like are left out."""
+
+    NOT_WORDS: Final = frozenset("code kbd script style textarea pre datalist".split())
+    EMPTY: Final = frozenset("area base br col hr img input link meta path rect source wbr".split())
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.EMPTY:
+            self._open.append(tag)
+        if not self.NOT_WORDS & {*self._open, tag}:
+            self.found += [value for name, value in attrs if name in SHOWN_ATTRIBUTES and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not self.NOT_WORDS & {*self._open}:
+            self.found.append(data.strip())
+
+
+def visible(page: str) -> list[str]:
+    parser = Visible()
+    parser.feed(page)
+    return parser.found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "templates").glob("*.html")), ids=lambda path: str(path.name))
+def test_a_template_has_no_words_of_its_own(path: Path) -> None:
+    text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", " ", path.read_text("utf-8"), flags=re.DOTALL)
+    shown = [re.sub(r'[\w:-]+="[^"]*"', "", each) for each in visible(text)]
+    """Without the attributes that a macro gives."""
+    assert {found for each in shown for found in re.findall(r"[A-Za-z_]{2,}", each)} - LITERALS == set()
+
+
+# --- no English on a Chinese page --------------------------------------------------------------------------------------
+
+ENGLISH_WORDS: Final = re.compile(
+    r"\b(?:the|is|are|was|were|of|and|to|it|by|for|with|from|this|that|not|has|have|its|into|there|which|than|but|at)\b",
+    re.IGNORECASE,
+)
+"""No sentence does without one of these."""
+TOLD: Final = ("first-malloc", "coalescing", "double-free-caught", "copy-on-write", "file-mapping", "order-4", "oom")
+"""Scenarios that between them show every panel with something in it."""
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_chinese_page_has_no_english_sentence(client: TestClient, name: str) -> None:
+    chinese = {"accept-language": "zh"}
+    created = client.post("/m", data={"scenario": name}, headers=chinese, follow_redirects=False).headers["location"]
+    path = created.partition("?")[0]
+    with speaking(catalogues()["zh-Hans"]):
+        text = scenarios()[name].text
+    client.post(f"{path}/program", data={"do": "run", "program": text}, headers=chinese, follow_redirects=False)
+    for page in (
+        f"{path}?open={','.join(PANELS)}&term=help",
+        f"{path}/compare?value=0",
+        f"{path}/branch",
+        f"{path}/share",
+    ):
+        answer = client.get(page, headers=chinese)
+        assert answer.status_code == 200
+        assert [words for words in visible(answer.text) if ENGLISH_WORDS.search(words)] == [], page
+
+
+@pytest.mark.parametrize("page", ["/", "/policies", "/policies?frames=x", "/m/none", "/problems", "/s/none"])
+def test_a_page_without_a_machine_has_no_english_sentence_either(client: TestClient, page: str) -> None:
+    shown = visible(client.get(page, headers={"accept-language": "zh"}).text)
+    assert [words for words in shown if ENGLISH_WORDS.search(words)] == []
+    assert any(re.search("[一-鿿]", words) for words in shown)
