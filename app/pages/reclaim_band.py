@@ -108,6 +108,7 @@ class StepPanel:
 
     lost: bool
     curves: tuple[CurvePart, ...]
+    """Empty where the band itself draws them."""
     flows: tuple[FlowRow, ...]
     moves: tuple[str, ...]
     waited: str
@@ -145,7 +146,7 @@ def step_panel(step: ReclaimStepView, lists: tuple[LruPages, ...], chosen: Chose
     percent = round(100 * step.io_wait_ns / step.time_ns) if step.time_ns else 0
     return StepPanel(
         lost=step.lost,
-        curves=_curves(step),
+        curves=() if _stories(step) else _curves(step),
         flows=_flows(step),
         moves=_moves(step),
         waited=_of(formats.duration(step.io_wait_ns), formats.duration(step.time_ns)),

@@ -47,14 +47,31 @@ def account_letter(account: str) -> str:
     return _LETTERS.get(account, "K")
 
 
+_HATCHES: Final = {
+    "page cache": "file",
+    "shmem": "shmem",
+    "anonymous": "anonymous",
+    "swap cache": "swapped",
+    "slab": "slab",
+    "page tables": "page_table",
+    "kernel stacks": "kernel",
+    "other": "kernel",
+    "reserved": "reserved",
+}
+
+
+def _fill(account: str) -> str:
+    """How an account is filled: hatched as its frames are in the other pictures, or in a colour of its own."""
+    hatch = _HATCHES.get(account)
+    return f'fill="url(#p-{hatch})"' if hatch else f'class="{account_class(account)}"'
+
+
 def ledger_svg(view: LedgerView, label: str) -> Markup:
     """One bar, a part an account."""
     parts, x = [], 0.0
     for account in view.accounts:
         width = account.frames / view.installed * _WIDTH
-        parts.append(
-            f'<rect class="{account_class(account.account)}" x="{x:.2f}" width="{width:.2f}" height="{_LEDGER_HEIGHT}"/>'
-        )
+        parts.append(f'<rect {_fill(account.account)} x="{x:.2f}" width="{width:.2f}" height="{_LEDGER_HEIGHT}"/>')
         x += width
     return Markup(  # noqa: S704 - numbers and our own names; the label is escaped
         f'<svg class="ledger" viewBox="0 0 {_WIDTH} {_LEDGER_HEIGHT}" preserveAspectRatio="none" role="img"'

@@ -30,7 +30,7 @@ def cells_svg(cells: tuple[Cell, ...], per_cell: int, marks: Marks, chosen: int 
     """
     rows = -(-len(cells) // COLUMNS)
     start = cells[0].first & -per_cell
-    parts = [f'<path class="o-{owner}" d="{path}"/>' for owner, path in _fills(cells)]
+    parts = [f'<path fill="url(#p-{owner})" d="{path}"/>' for owner, path in _fills(cells)]
     changed = sorted({(pfn - start) // per_cell for pfn in marks.changed_frames if pfn >= start})
     corners = "".join(
         f"M{number % COLUMNS * _PITCH + 6} {number // COLUMNS * _PITCH}h6v6z"
@@ -39,17 +39,19 @@ def cells_svg(cells: tuple[Cell, ...], per_cell: int, marks: Marks, chosen: int 
     )
     if corners:
         parts.append(f'<path class="changed-mark" d="{corners}"/>')
+    ring = ""
     number = -1 if chosen is None else (chosen - start) // per_cell
     if 0 <= number < len(cells):
         x, y = number % COLUMNS * _PITCH, number // COLUMNS * _PITCH
-        parts.append(f'<rect x="{x}" y="{y}" width="{_PITCH}" height="{_PITCH}" class="chosen-ring"/>')
+        where = f'x="{x - 1}" y="{y - 1}" width="{_PITCH + 2}" height="{_PITCH + 2}" rx="2"'
+        ring = f'<rect {where} class="ring-room"/><rect {where} class="chosen-ring"/>'
     width, height = COLUMNS * _PITCH, rows * _PITCH
     last = (len(cells) - 1) % COLUMNS + 1
     room = f"M0 0h{width}v{height - _PITCH}h{(last - COLUMNS) * _PITCH}v{_PITCH}h-{last * _PITCH}z"
     return Markup(  # noqa: S704 - numbers and our own names; the label is escaped
         f'<svg class="cells" viewBox="-1 -1 {width + 2} {height + 2}" role="img" aria-label="{escape(label)}"'
         f' data-first="{start}" data-low="{cells[0].first}" data-per="{per_cell}" data-cells="{len(cells)}">'
-        f'<path class="room" d="{room}"/>{"".join(parts)}<path class="grid" d="{_grid(width, height)}"/></svg>'
+        f'<path class="room" d="{room}"/>{"".join(parts)}<path class="grid" d="{_grid(width, height)}"/>{ring}</svg>'
     )
 
 
