@@ -25,13 +25,28 @@ function light(own, named) {
     const key = found.dataset.key ? nameOf(found.dataset.key) : null;
     if ((key && meetAny(key, all)) || (own && meetAny(own, namesIn(found.dataset.keys)))) found.classList.add("lit");
   }
+  for (const link of document.querySelectorAll(".facts a[href]")) if (own && meetAny(own, ledTo(link))) link.classList.add("lit");
   const frames = all.filter((name) => name.kind === "frame");
   for (const map of document.querySelectorAll("svg.cells")) lightCells(map, frames);
 }
 
+// A link that bears no name leads to a thing that has one: an address, a frame, a slot of the swap area.
+function ledTo(link) {
+  const query = new URLSearchParams((link.getAttribute("href") || "").split("?")[1]);
+  const [frame, at] = [query.get("frame"), query.get("at") || ""];
+  if (frame) return [nameOf(`frame:${Number(frame).toString(16)}`)];
+  if (at.startsWith("swap ")) return [nameOf(`swap:${Number(at.slice(5)).toString(16)}`)];
+  if (!at.startsWith("0x")) return [];
+  const address = Number(at);
+  return ["chunk", "region", "object"].map((kind) => nameOf(`${kind}:${(kind === "chunk" ? address - 8 : address).toString(16)}`))
+    .concat(nameOf(`page:${Math.floor(address / 4096).toString(16)}`));
+}
+
 function lightElement(element) {
-  if (element) light(element.dataset.key ? nameOf(element.dataset.key) : null, namesIn(element.dataset.keys));
-  else unlight();
+  if (!element) return unlight();
+  const named = namesIn(element.dataset.keys);
+  if (element.dataset.key) light(nameOf(element.dataset.key), named);
+  else light(null, named.length ? named : ledTo(element));
 }
 
 function unlight() {
@@ -39,7 +54,7 @@ function unlight() {
   for (const found of document.querySelectorAll("svg.cells .lit-cell")) found.remove();
 }
 
-const linked = (target) => (target instanceof Element ? target.closest("[data-key], [data-keys]") : null);
+const linked = (target) => (target instanceof Element ? target.closest("[data-key], [data-keys], a[href*='at='], a[href*='frame=']") : null);
 document.addEventListener("mouseover", (event) => {
   if (!(event.target instanceof Element && event.target.closest("svg.cells"))) lightElement(linked(event.target));
 });
@@ -91,6 +106,16 @@ document.addEventListener("mousemove", (event) => {
   if (said) said.textContent = !cell ? "" : (cell.low === cell.high ? one : run).replace("FIRST", hex(cell.low)).replace("LAST", hex(cell.high));
   if (cell) light(nameOf(words), []);
   else if (map) unlight();
+});
+
+// A part of a drawing leads to what it shows; the forms beside it do the same for the keyboard.
+document.addEventListener("click", (event) => {
+  const part = event.target instanceof Element ? event.target.closest("svg [data-go]") : null;
+  const [name, value] = part ? part.dataset.go.slice(1).split("=") : [];
+  const field = byId(name === "frame" ? "f-frame" : "f-what");
+  if (!part || !field) return;
+  field.value = value;
+  field.form.requestSubmit();
 });
 
 document.addEventListener("click", (event) => {
@@ -256,6 +281,7 @@ document.addEventListener("htmx:config:request", (event) => {
 
 function settled() {
   settle();
+  lightElement(linked([...document.querySelectorAll(":hover")].at(-1) || null));
   for (const field of document.querySelectorAll("[data-suggest]")) field.value = field.defaultValue;
   const wrong = document.querySelector("[aria-invalid]");
   if (!wrong) return;

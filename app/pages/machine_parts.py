@@ -41,6 +41,8 @@ POINTERS_SHOWN: Final = 24
 LINES_SHOWN: Final = 60
 LIST_ENDS: Final = 4
 """Pages of a list that the band of reclaim draws, the oldest."""
+SLOTS_SHOWN: Final = 4
+"""Slots of the swap area that it draws."""
 
 
 class Part(NamedTuple):
@@ -271,7 +273,7 @@ def _hands(of: Setting, refused: Refused | None) -> list[Part]:
     pointers = PointersPart(
         _pointers(process, look.heap(pid), chosen, of.marks),
         max(0, len(slots) - POINTERS_SHOWN),
-        kernel_pointers(machine, chosen),
+        kernel_pointers(machine, chosen, of.marks),
     )
     tabs = tuple(_tab(one, pid) for one in look.processes)
     return [
@@ -354,6 +356,8 @@ def _bands(of: Setting, place_error: str) -> list[Part]:
     at_value = shown.at if at_error else chosen.words or formats.address(chosen.at.address)
     wrong = damage_panel(look.session, heap, bins, pid)
     part = frame_part(shown.frames, look.memory)
+    slot = chosen.at.swap_slot if chosen.elsewhere is None else chosen.elsewhere.swap_slot
+    used = views.used_slots(machine, SLOTS_SHOWN, None if slot is None else slot.slot)
     around = neighbours(machine, chosen.frame)
     physical = physical_band(machine, look.memory, part, look.buddy, around, chosen, found)
     return [
@@ -378,7 +382,8 @@ def _bands(of: Setting, place_error: str) -> list[Part]:
             "reclaim",
             "machine_reclaim.html",
             ReclaimPage(
-                of.machine_id, reclaim_band(look.reclaim_step, look.reclaim, look.lists(LIST_ENDS), chosen, found)
+                of.machine_id,
+                reclaim_band(look.reclaim_step, look.reclaim, look.lists(LIST_ENDS), used, chosen, found),
             ),
         ),
         Part("ledger", "machine_ledger.html", LedgerPage(ledger_band(look.ledger))),

@@ -99,6 +99,9 @@ def marks(machine: Machine, chosen: Chosen, changes: ChangesView, space: Address
 def _selected(chosen: Chosen) -> set[str]:
     at = chosen.at
     found = {keys.page(at.walk.linear >> formats.PAGE_SHIFT)}
+    slot = at.swap_slot if chosen.elsewhere is None else chosen.elsewhere.swap_slot
+    if slot is not None:
+        found.add(keys.swap(slot.slot))
     found.update(keys.slot(slot.name) for slot in at.slots)
     if at.chunk is not None:
         found.add(keys.chunk(at.chunk.address))
@@ -117,6 +120,8 @@ def _changed(chosen: Chosen, changes: ChangesView, space: AddressSpaceView, *, h
     frames = changes.allocated | changes.freed
     found = {keys.frame(pfn) for pfn in frames}
     found.update(keys.order(zone, order) for zone, order in changes.orders)
+    found.update(keys.slab_object(address) for address in changes.objects)
+    found.update(keys.swap(slot) for slot in changes.swap_slots)
     if not here:
         return found
     found.update(keys.chunk(address) for address in changes.chunks)

@@ -79,7 +79,7 @@ def panels(of: Setting) -> dict[str, Panel | None]:
         found[name] = Panel(name, title, code, after, summary, body, of.machine_id, pid, at)
 
     panel("program", t("panel.program"), program_summary(of.desk.draft))
-    panel("terminal", t("panel.terminal"), of.shown.term or "cat /proc/buddyinfo, free, pmap, x/16xw a …")
+    panel("terminal", t("panel.terminal"), of.shown.term or "cat /proc/buddyinfo, free, pmap …")
     if chosen.at.chunk is None:
         found["chunk"] = None
     else:
@@ -103,8 +103,7 @@ def panels(of: Setting) -> dict[str, Panel | None]:
     panel("smaps", t("panel.smaps"), t("panel.smaps_summary", regions=len(space.regions)))
     panel("processes", t("panel.processes"), processes_summary(of.look.processes), after=t("panel.processes_after"))
     panel("tlb", t("panel.tlb"), _tlb_summary(of))
-    free = ", ".join(f"{zone.zone} {formats.pages(zone.free_pages)}" for zone in of.look.buddy)
-    panel("blocks", t("panel.blocks"), free)
+    panel("blocks", t("panel.blocks"), t("panel.blocks_summary"))
     panel("tree", t("panel.tree"), tree_summary(chosen), after=t("panel.tree_after"))
     panel("pieces", t("panel.pieces"), t("panel.pieces_summary", blocks=pieces_summary(of.look.buddy)))
     panel("slabs", t("panel.slabs"), _slab_summary(of), after=t("panel.slabs_after"))
@@ -143,7 +142,7 @@ def _body(name: str, of: Setting) -> object | None:
         case "pieces":
             return pieces_panel(views.fragmentation(machine))
         case "slabs":
-            return slabs_panel(machine, chosen)
+            return slabs_panel(machine, chosen, marks)
         case "step":
             return step_panel(look.reclaim_step, look.lists(LIST_ENDS), chosen, marks)
         case "oom":

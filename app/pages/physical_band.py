@@ -283,7 +283,11 @@ def _state(zone: ZoneView) -> tuple[str, bool]:
 
 
 def _frame_box(frame: FrameView, chosen: Chosen, marks: Marks) -> FrameBox:
-    mark = marks.of(keys.frame(frame.pfn), *(keys.page(place.address >> 12) for place in frame.mapped_at))
+    block = frame.block
+    order = () if block is None or not block.migratetype or not frame.zone else (keys.order(frame.zone, block.order),)
+    slot = () if frame.slot is None else (keys.swap(frame.slot),)
+    pages = (keys.page(place.address >> 12) for place in frame.mapped_at)
+    mark = marks.of(keys.frame(frame.pfn), *pages, *order, *slot)
     where = "".join(
         t("memory.has_it", pid=place.pid, address=formats.address(place.address)) for place in frame.mapped_at[:3]
     )
@@ -306,7 +310,11 @@ def _orders(buddy: tuple[ZoneBuddy, ...], marks: Marks) -> tuple[OrderRow, ...]:
             order = zone.orders[number]
             cells.append(
                 OrderCell(
-                    marks.of(keys.order(zone.zone, number), keys.zone(zone.zone)),
+                    marks.of(
+                        keys.order(zone.zone, number),
+                        keys.zone(zone.zone),
+                        *(keys.block(pfn, number) for found in order.lists for pfn in found.first),
+                    ),
                     order.free,
                     bar_svg(order.free, largest),
                 )

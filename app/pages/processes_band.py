@@ -179,7 +179,7 @@ def _cell(pid: int, page: PageOfProcess, changes: ChangesView | None, chosen: Ch
     key = keys.page(vpn) if page.pfn is None else keys.frame(page.pfn)
     mark = Mark(
         key=key,
-        keys=keys.page(vpn),
+        keys=keys.join(keys.page(vpn), *(() if page.slot is None else (keys.swap(page.slot),))),
         selected=pid == chosen.pid and keys.page(vpn) in marks.selected,
         changed=changes is not None and vpn in changes.pages,
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.views.oom import LogLine, OomCandidate, OomView
     from engine.views.reclaim import ReclaimView
     from engine.views.reclaim_step import FreeCurve, ReclaimStepView, Work
+    from engine.views.swap_slot import UsedSlot
 
 _LETTERS: Final = {
     "inactive_anon": "A",
@@ -88,6 +89,18 @@ class SwapPart:
 
     words: str
     percent: int
+    slots: tuple[SlotBox, ...]
+    more: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotBox:
+    """One slot that is used."""
+
+    mark: Mark
+    href: str
+    number: int
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +140,12 @@ class OomPanel:
 
 
 def reclaim_band(
-    step: ReclaimStepView, reclaim: ReclaimView, lists: tuple[LruPages, ...], chosen: Chosen, marks: Marks
+    step: ReclaimStepView,
+    reclaim: ReclaimView,
+    lists: tuple[LruPages, ...],
+    used: tuple[UsedSlot, ...],
+    chosen: Chosen,
+    marks: Marks,
 ) -> ReclaimBand:
     """The band. `lists` are drawn as long as they are."""
     stories = _stories(step)
@@ -136,7 +154,7 @@ def reclaim_band(
         summary=_summary(reclaim),
         stories=stories,
         lists=tuple(_list(one, chosen, marks) for one in shown),
-        swap=_swap(reclaim),
+        swap=_swap(reclaim, used, chosen, marks),
         curves=_curves(step) if stories else (),
     )
 
@@ -176,12 +194,25 @@ def _summary(reclaim: ReclaimView) -> str:
     return t("reclaim.ran", runs=reclaim.kswapd_runs, pages=reclaim.stolen)
 
 
-def _swap(reclaim: ReclaimView) -> SwapPart | None:
+def _swap(reclaim: ReclaimView, slots: tuple[UsedSlot, ...], chosen: Chosen, marks: Marks) -> SwapPart | None:
     if not reclaim.swap_pages:
         return None
     used = formats.pages(reclaim.swap_used) if reclaim.swap_used else "0"
     percent = -(-100 * reclaim.swap_used // reclaim.swap_pages)
-    return SwapPart(_of(used, formats.pages(reclaim.swap_pages)), percent)
+    more = reclaim.swap_used - len(slots)
+    return SwapPart(
+        _of(used, formats.pages(reclaim.swap_pages)),
+        percent,
+        tuple(_slot(slot, chosen, marks) for slot in slots),
+        f"{more:,}" if more > 0 else "",
+    )
+
+
+def _slot(slot: UsedSlot, chosen: Chosen, marks: Marks) -> SlotBox:
+    mark = marks.of(keys.swap(slot.slot))
+    key = "reclaim.slot_cached" if slot.cached else "reclaim.slot"
+    said = t(key, slot=slot.slot, entries=slot.count) + mark.said
+    return SlotBox(mark, chosen.href_at(f"swap {slot.slot}"), slot.slot, said)
 
 
 def _of(part: str, whole: str) -> str:
@@ -292,7 +323,8 @@ def _list(one: LruPages, chosen: Chosen, marks: Marks) -> ListPart:
 
 
 def _box(page: LruPage, letter: str, chosen: Chosen, marks: Marks) -> PageBox:
-    mark = marks.of(keys.frame(page.pfn), *(keys.page(place.address >> 12) for place in page.mapped_at))
+    slot = () if page.slot is None else (keys.swap(page.slot),)
+    mark = marks.of(keys.frame(page.pfn), *(keys.page(place.address >> 12) for place in page.mapped_at), *slot)
     words = [t("reclaim.page_frame", pfn=formats.pfn(page.pfn))]
     words += [t("here.place", pid=place.pid, address=formats.address(place.address)) for place in page.mapped_at[:2]]
     if page.file is not None:

@@ -16,7 +16,7 @@ from engine.views.trace_tree import last_records
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from app.pages.marks import Chosen
+    from app.pages.marks import Chosen, Mark, Marks
     from engine.machine import Machine
     from engine.views.slab import CacheRow, KmallocClass, SlabsView, SlabView
 
@@ -64,6 +64,7 @@ class ClassLine:
 class KernelPointer:
     """A pointer of the kernel's commands."""
 
+    mark: Mark
     name: str
     href: str
     address: str
@@ -80,23 +81,28 @@ class SlabsPanel:
     classes: tuple[ClassLine, ...]
 
 
-def slabs_panel(machine: Machine, chosen: Chosen) -> SlabsPanel:
+def slabs_panel(machine: Machine, chosen: Chosen, marks: Marks) -> SlabsPanel:
     """The panel."""
     cache = _cache(machine, chosen)
     slabs: SlabsView = views.slab(machine, cache)
     return SlabsPanel(
         words=_cache_words(slabs),
         caches=tuple(_line(each, cache, chosen) for each in slabs.caches),
-        slabs=_slabs(slabs, chosen),
+        slabs=_slabs(slabs, chosen, marks),
         slabs_left_out=slabs.slabs_left_out + max(0, len(slabs.slabs) - SLABS_SHOWN),
         classes=tuple(_class(each) for each in slabs.kmalloc),
     )
 
 
-def kernel_pointers(machine: Machine, chosen: Chosen) -> tuple[KernelPointer, ...]:
+def kernel_pointers(machine: Machine, chosen: Chosen, marks: Marks) -> tuple[KernelPointer, ...]:
     """The pointers that the kernel's commands set last."""
     return tuple(
-        KernelPointer(name, chosen.href(address), formats.address(address) if address else "NULL")
+        KernelPointer(
+            marks.of(keys.slab_object(address), keys.kernel_object(address)) if address else marks.of(keys.slot(name)),
+            name,
+            chosen.href(address),
+            formats.address(address) if address else "NULL",
+        )
         for name, address in list(machine.kernel_slots.items())[-POINTERS_SHOWN:]
     )
 
@@ -134,11 +140,11 @@ def _cache_words(slabs: SlabsView) -> str:
     return t("slabs.objects_of", name=row.name, size=row.object_size)
 
 
-def _slabs(slabs: SlabsView, chosen: Chosen) -> tuple[SlabPart, ...]:
+def _slabs(slabs: SlabsView, chosen: Chosen, marks: Marks) -> tuple[SlabPart, ...]:
     parts = []
     for each in slabs.slabs[-SLABS_SHOWN:]:
         title, free = _title(each), free_list_words(each) or t("slabs.empty")
-        picture = slab_svg(each, t("slabs.said", title=title, free=free))
+        picture = slab_svg(each, chosen.at.walk.linear, marks, t("slabs.said", title=title, free=free))
         parts.append(SlabPart(chosen.frame_href(each.pfn), keys.frame(each.pfn), title, picture, free))
     return tuple(parts)
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup, escape
 
-from app.pages import formats
+from app.pages import formats, keys
 from app.words import t
 from engine.views.buddy_tree import BlockState
 
 if TYPE_CHECKING:
+    from app.pages.marks import Marks
     from engine.views.buddy_tree import BuddyTreeView, TreeBlock
     from engine.views.ledger import LedgerView
     from engine.views.slab import SlabView
@@ -103,19 +104,25 @@ def _block(block: TreeBlock, view: BuddyTreeView, y: int) -> str:
         split = block.state is BlockState.SPLIT
         said = escape(t("tree.drawn_split", free=block.free, frames=size) if split else t("tree.drawn", frames=size))
         text = f'<text x="{x + width / 2:.1f}" y="{y + 13}" class="on-{block.state}">{said}</text>'
-    return f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_BAR}"/>{text}'
+    data = f'data-key="{keys.block(block.pfn, block.order)}" data-go="?frame={block.pfn:#07x}"'
+    return f'<rect class="{kind}" {data} x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_BAR}"/>{text}'
 
 
-def slab_svg(slab: SlabView, label: str) -> Markup:
+def slab_svg(slab: SlabView, chosen: int, marks: Marks, label: str) -> Markup:
     """The slab's objects in order of their addresses; those that are free bear their number in the free list."""
     parts = []
     for number, each in enumerate(slab.objects):
         x, y = number % _OBJECTS_A_ROW * _OBJECT, number // _OBJECTS_A_ROW * _OBJECT
         free = each.free_rank is not None
+        mark = marks.of(keys.slab_object(each.address), keys.kernel_object(each.address))
+        following = slab.objects[number + 1].address if number + 1 < len(slab.objects) else each.address + 1
+        ringed = " t-chosen" if each.address <= chosen < following else ""
         parts.append(
-            f'<rect class="{"object-free" if free else "object-used"}" x="{x}" y="{y}" width="{_OBJECT - 3}"'
-            f' height="{_OBJECT - 3}"/>'
+            f'<rect class="{"object-free" if free else "object-used"}{ringed}" data-key="{mark.key}" data-keys="{mark.keys}"'
+            f' data-go="?at={each.address:#010x}" x="{x}" y="{y}" width="{_OBJECT - 3}" height="{_OBJECT - 3}"/>'
         )
+        if mark.changed:
+            parts.append(f'<path class="changed-mark" d="M{x + 13} {y + 1}h9v9z"/>')
         if free:
             parts.append(f'<text x="{x + 11.5}" y="{y + 16}">{each.free_rank}</text>')
     columns = min(len(slab.objects), _OBJECTS_A_ROW)

@@ -63,9 +63,8 @@ def tree_summary(chosen: Chosen) -> str:
         return t("memory.no_frame")
     block = chosen.frame.block
     if block is None:
-        return t("tree.never", pfn=formats.pfn(chosen.frame.pfn))
-    pfn, frames = formats.pfn(chosen.frame.pfn), 1 << block.order
-    return t("tree.free" if block.migratetype else "tree.allocated", pfn=pfn, frames=frames)
+        return t("tree.never")
+    return t("tree.free" if block.migratetype else "tree.allocated", frames=1 << block.order)
 
 
 def _tree_words(tree: BuddyTreeView) -> str:

@@ -36,7 +36,7 @@ from engine.views.reclaim import reclaim
 from engine.views.reclaim_step import reclaim_step
 from engine.views.region_memory import region_memory
 from engine.views.slab import slab
-from engine.views.swap_slot import swap_slot
+from engine.views.swap_slot import swap_slot, used_slots
 from engine.views.tlb import tlb
 from engine.views.trace_tree import trace_tree
 from engine.views.would_free import would_free
@@ -83,6 +83,7 @@ __all__ = [
     "swap_slot",
     "tlb",
     "trace_tree",
+    "used_slots",
     "would_free",
 ]
 

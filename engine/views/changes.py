@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from engine.commands import KERNEL_COMMANDS
-from engine.events import libc, memory, page_alloc
+from engine.events import libc, memory, page_alloc, slab, vmscan
 from engine.events.machine import CommandPerformed
 from engine.kernel.entry import SystemCallNumber
 from engine.libc.chunk import CHUNK_HDR_SZ
@@ -38,6 +38,10 @@ class ChangesView:
     orders: frozenset[tuple[str, int]]
     places: frozenset[int]
     slots: frozenset[str]
+    objects: frozenset[int] = frozenset()
+    """Objects of slab caches that were taken or given back, by their addresses."""
+    swap_slots: frozenset[int] = frozenset()
+    """Slots of the swap area that were written or read."""
 
 
 def changes(machine: Machine) -> ChangesView:
@@ -55,11 +59,24 @@ def changes(machine: Machine) -> ChangesView:
         frozenset(found.orders),
         frozenset(found.places),
         frozenset(found.slots),
+        frozenset(found.objects),
+        frozenset(found.swap_slots),
     )
 
 
 class _Found:
-    __slots__ = ("allocated", "chunks", "command", "freed", "orders", "pages", "places", "slots")
+    __slots__ = (
+        "allocated",
+        "chunks",
+        "command",
+        "freed",
+        "objects",
+        "orders",
+        "pages",
+        "places",
+        "slots",
+        "swap_slots",
+    )
 
     def __init__(self) -> None:
         self.chunks: set[int] = set()
@@ -69,6 +86,8 @@ class _Found:
         self.orders: set[tuple[str, int]] = set()
         self.places: set[int] = set()
         self.slots: set[str] = set()
+        self.objects: set[int] = set()
+        self.swap_slots: set[int] = set()
         self.command: CommandPerformed | None = None
 
     def add(self, record: Record) -> None:
@@ -88,6 +107,10 @@ class _Found:
                 self.orders.update(((zone, order), (zone, order + 1)))
             case memory.FaultDone(address) | memory.SetPte(address):
                 self.pages.add(address >> 12)
+            case slab.KmemCacheAlloc(_, address) | slab.KmemCacheFree(_, address):
+                self.objects.add(address)
+            case vmscan.MmVmscanWriteFolio(_, slot) | vmscan.SwapReadpage(_, slot):
+                self.swap_slots.add(slot)
             case memory.SystemCall(number, arguments) if number in _REGION_CALLS and arguments:
                 self.places.add(arguments[0] & _WORD)
             case memory.SystemCallReturn(number, result) if number in _REGION_CALLS and result > 0:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from engine.kernel.mm_types import PAGE_SHIFT, TASK_SIZE
 from engine.kernel.pgtable import swap_entry_to_pte
@@ -14,6 +16,9 @@ from engine.views.mapped_at import MappedAt
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
     from engine.machine import Machine
+
+
+_USED: Final = re.compile(rb"[^\0]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,27 @@ def swap_slot(machine: Machine, slot: int) -> SwapSlotView:
         named_at=_named_at(kernel, slot) if count else (),
         file=None if file is None else file.file,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class UsedSlot:
+    """A slot that is not free: how many entries name it, and whether the swap cache has its page as well."""
+
+    slot: int
+    count: int
+    cached: bool
+
+
+def used_slots(machine: Machine, maximum: int, around: int | None = None) -> tuple[UsedSlot, ...]:
+    """The first slots that are used, at most `maximum`; with `around`, from a little before that one on."""
+    swapfile = machine.kernel.swapfile
+    used = swapfile.swap_map
+    first = 1 if around is None else max(1, around - maximum // 2)
+    found = [at.start() for at in islice(_USED.finditer(used, first), maximum)]
+    if len(found) < maximum and first > 1:
+        found = [at.start() for at in islice(_USED.finditer(used, 1), maximum)]
+    cache = machine.kernel.swap_state.pages
+    return tuple(UsedSlot(slot, swapfile.swap_count(slot), slot in cache) for slot in found)
 
 
 def _named_at(kernel: Kernel, slot: int) -> tuple[MappedAt, ...]:
