@@ -210,8 +210,7 @@ def _swap(reclaim: ReclaimView, slots: tuple[UsedSlot, ...], chosen: Chosen, mar
 
 def _slot(slot: UsedSlot, chosen: Chosen, marks: Marks) -> SlotBox:
     mark = marks.of(keys.swap(slot.slot))
-    key = "reclaim.slot_cached" if slot.cached else "reclaim.slot"
-    said = t(key, slot=slot.slot, entries=slot.count) + mark.said
+    said = t("reclaim.slot_cached" if slot.cached else "reclaim.slot", slot=slot.slot, entries=slot.count) + mark.said
     return SlotBox(mark, chosen.href_at(f"swap {slot.slot}"), slot.slot, said)
 
 
