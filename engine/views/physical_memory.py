@@ -152,9 +152,14 @@ def _zone(zone: Zone, codes: bytearray, per_cell: int) -> ZoneView:
 
 def _cells(codes: bytearray, start: int, end: int, per_cell: int) -> tuple[Cell, ...]:
     cells = []
+    counted: dict[bytes, tuple[tuple[Owner, int], ...]] = {}  # most cells look like others
     for first in range(start & -per_cell, end, per_cell):
         low, high = max(first, start), min(first + per_cell, end)
-        cells.append(Cell(low, high - low, _count(codes, low, high)))
+        look = bytes(codes[low:high])
+        owners = counted.get(look)
+        if owners is None:
+            owners = counted[look] = _count(codes, low, high)
+        cells.append(Cell(low, high - low, owners))
     return tuple(cells)
 
 
