@@ -82,6 +82,21 @@ SHOWN: Final[dict[str, list[tuple[str, str]]]] = {
         ("read f+5000", "SIGBUS ADRERR at 0xb7d9a388"),
     ],
     "file-mapping": [("read f", "97"), ("read f", "97"), ("read f", "89"), ("msync g 4K", "0")],
+    "split-and-merge": [("a = alloc_pages 4", "0xc2420000"), ("b = alloc_pages 4", "0xc2430000")],
+    "kernel-pays": [("mprotect m+4096 4K r", "0"), ("munmap m 256K", "0")],
+    "dropped-or-written": [
+        ("pagemap r 16", "----------------"),
+        ("pagemap w 16", "----------------"),
+        ("checktouch w 2M 9", "0 pages differ"),
+        ("checktouch a 11M 7", "0 pages differ"),
+    ],
+    "given-up": [
+        ("read a+8192", "7"),
+        ("read a", "8"),
+        ("read a+8192", "7"),
+        ("read a+16384", "0"),
+        ("checktouch a+1048576 1M 7", "0 pages differ"),
+    ],
     "order-4": [("h = alloc_pages 4", "0x00000000")],
     "swap-in-and-out": [("pagemap a 16", "ssssssssssssssss"), ("read a", "7"), ("checktouch a 4M 7", "0 pages differ")],
     "thrashing": [("touch a 8M r", "2048 pages")],
@@ -180,6 +195,23 @@ def order_4(played: Played) -> None:
     assert [outcome.majflt for outcome in played.outcomes("touch m 4M")] == [1024]
 
 
+def kernel_pays(played: Played) -> None:
+    before, grown, after = played.figures("meminfo", "Slab")
+    assert (grown - before, after - grown) == (4, 0)
+
+
+def dropped_or_written(played: Played) -> None:
+    assert played.figures("vmstat", "pgsteal_file")[:2] == [0, 1024]
+    before, short, _ = played.figures("vmstat", "pgpgout")
+    to_swap = 4 * played.figures("vmstat", "pswpout")[1]
+    assert 0 < short - before - to_swap <= 2048, "KB written to the file"
+
+
+def given_up(played: Played) -> None:
+    freed = played.figures("vmstat", "pglazyfreed")[0]
+    assert 200 < freed < 256
+
+
 def swapped(played: Played) -> None:
     assert [outcome.majflt for outcome in played.outcomes("read a")] == [1]
     assert played.figures("vmstat", "pswpout")[0] > 500
@@ -208,6 +240,9 @@ CLAIMS: Final[list[tuple[str, Callable[[Played], None]]]] = [
     ("demand-paging", demand_paging),
     ("file-mapping", file_mapping),
     ("order-4", order_4),
+    ("kernel-pays", kernel_pays),
+    ("dropped-or-written", dropped_or_written),
+    ("given-up", given_up),
     ("swap-in-and-out", swapped),
     ("thrashing", thrashing),
     ("oom", oom),
