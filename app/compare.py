@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from time import monotonic
+from time import thread_time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from anyio import CapacityLimiter
 
 from app.outcome_words import told
 from app.words import refusal, t
+from app.work import Pace
 from engine.commands import Sysctl
 from engine.machine import Machine
 from engine.outcome import CommandError, Outcome
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 COMMANDS_MAXIMUM: Final = 5_000
 SECONDS_MAXIMUM: Final = 10.0
-"""Of the host's time, for both sides together."""
+"""Of the processor that works for both sides together, in one thread."""
 THREADS: Final = CapacityLimiter(2)
 """Comparisons at the same moment."""
 FIGURES: Final = (
@@ -221,7 +222,7 @@ def compare(left: Side, right: Side, at_first: Callable[[Machine, Machine], None
     longest = max(len(left.commands), len(right.commands))
     if longest > COMMANDS_MAXIMUM:
         raise CompareError("commands", f"{longest:,} commands; {COMMANDS_MAXIMUM:,} can be run side by side")
-    deadline = monotonic() + SECONDS_MAXIMUM
+    deadline, pace = thread_time() + SECONDS_MAXIMUM, Pace()
     first, second = _Run(left), _Run(right)
     for index in range(longest):
         first.step(index)
@@ -230,6 +231,7 @@ def compare(left: Side, right: Side, at_first: Callable[[Machine, Machine], None
             at_first(first.machine, second.machine)
             at_first = None
         _in_time(deadline)
+        pace.give_way()
     first.end()
     second.end()
     found = _differences(left, right, first, second)
@@ -247,17 +249,18 @@ def compare(left: Side, right: Side, at_first: Callable[[Machine, Machine], None
 
 def run(side: Side) -> tuple[Done, ...]:
     """What each command of one side gives. Raises CompareError."""
-    deadline = monotonic() + SECONDS_MAXIMUM
+    deadline, pace = thread_time() + SECONDS_MAXIMUM, Pace()
     alone = _Run(side)
     for index in range(len(side.commands)):
         alone.step(index)
         _in_time(deadline)
+        pace.give_way()
     alone.end()
     return tuple(alone.done)
 
 
 def _in_time(deadline: float) -> None:
-    if monotonic() > deadline:
+    if thread_time() > deadline:
         raise CompareError("commands", f"these take longer than {SECONDS_MAXIMUM:g} seconds; compare a shorter session")
 
 

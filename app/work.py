@@ -46,6 +46,19 @@ class Abandoned(Exception):
     """Who asked for the work has gone: it was taken back."""
 
 
+class Pace:
+    """For work in a thread of its own that does not come in steps: between its parts it lets others begin."""
+
+    def __init__(self) -> None:
+        self._end = perf_counter() + SLICE_SECONDS
+
+    def give_way(self) -> None:
+        """After a slice's time, lets another thread begin; before, does nothing."""
+        if perf_counter() >= self._end:
+            sleep(_GAP_SECONDS)
+            self._end = perf_counter() + SLICE_SECONDS
+
+
 class Work:
     """The threads in which sessions are asked and moved. All its coroutines belong to one event loop."""
 
