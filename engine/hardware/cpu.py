@@ -61,7 +61,8 @@ class Cpu:
         self.ds = Descriptor(0, 0xFFFFFFFF, 0, code=False, writable=True, present=True)
         self._flat = True
         """Whether DS is the whole address space and may be written: nothing to add, nothing to check."""
-        self.on_page_fault: Callable[[PageFault], None] = _unhandled_page_fault
+        self.on_page_fault: Callable[[int, int], None] = _unhandled_page_fault
+        """Called with the faulting linear address, which CR2 has too, and the error code that the CPU pushes."""
         self.on_general_protection: Callable[[GeneralProtection], None] = _unhandled_general_protection
         self.on_system_call: Callable[[int, tuple[int, ...]], int] = _unhandled_system_call
 
@@ -218,7 +219,7 @@ class Cpu:
             if pfn >= 0:
                 break
             self.cr2 = linear
-            self.on_page_fault(PageFault(linear, ~pfn))
+            self.on_page_fault(linear, ~pfn)
         if pfn >= self.ram.size:
             return _no_memory()
         ram = self.ram
@@ -245,8 +246,8 @@ def _no_memory() -> array[int]:
     return array("I", [FLOATING_BUS]) * (FRAME_SIZE // 4)
 
 
-def _unhandled_page_fault(fault: PageFault) -> None:
-    raise fault
+def _unhandled_page_fault(address: int, error_code: int) -> None:
+    raise PageFault(address, error_code)
 
 
 def _unhandled_general_protection(fault: GeneralProtection) -> None:

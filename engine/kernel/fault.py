@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from engine.events.memory import BadArea, PageFaultUser
-from engine.hardware.faults import FAULT_PRESENT, FAULT_WRITE, GeneralProtection, PageFault
+from engine.hardware.faults import FAULT_PRESENT, FAULT_WRITE, GeneralProtection
 from engine.kernel.mm_fault import VmFault
 from engine.kernel.mm_types import TASK_SIZE, VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_WRITE, VmArea
 from engine.kernel.task import Killed, SignalNumber
@@ -45,11 +45,11 @@ class Fault:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
 
-    def exc_page_fault(self, fault: PageFault) -> None:
+    def exc_page_fault(self, address: int, error_code: int) -> None:
         """Repairs the fault and returns, so that the CPU tries again; raises Killed where the program is at fault."""
         kernel = self.kernel
         kernel.entries += 1
-        trace, address, error_code = kernel.trace, fault.address, fault.error_code
+        trace = kernel.trace
         if not trace.on:
             result = self._do_user_addr_fault(address, error_code)
         else:

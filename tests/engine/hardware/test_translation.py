@@ -101,8 +101,8 @@ def test_the_cpu_tries_again_after_the_handler_repaired_the_fault() -> None:
     machine = Machine(rights=0)
     seen: list[int] = []
 
-    def repair(fault: PageFault) -> None:
-        seen.append(fault.address)
+    def repair(address: int, error_code: int) -> None:
+        seen.append(address)
         machine.map(ADDRESS, DATA, USER | PTE_RW)
 
     machine.cpu.on_page_fault = repair
