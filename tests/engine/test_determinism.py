@@ -202,3 +202,12 @@ def test_going_on_after_any_number_of_steps_back_is_as_if_nothing_had_been_taken
         assert list(session.machine.trace.records()) == list(afresh.trace.records())
         while session.version < 300:
             session.perform(Read(ptr="s2"))
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 100, 600, 4096])
+def test_what_can_be_seen_of_the_trace_is_the_end_of_all_that_happened(capacity: int) -> None:
+    commands = long_program(1000)
+    seen = performed(commands, replace(CONFIG, trace_capacity=capacity)).trace
+    everything = performed(commands, replace(CONFIG, trace_capacity=1 << 18)).trace
+    assert seen.total == everything.total
+    assert list(seen.records()) == list(everything.records(seen.total - capacity))
