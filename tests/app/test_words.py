@@ -415,3 +415,23 @@ def test_a_page_without_a_machine_has_no_english_sentence_either(client: TestCli
     shown = visible(client.get(page, headers={"accept-language": "zh"}).text)
     assert [words for words in shown if ENGLISH_WORDS.search(words)] == []
     assert any(re.search("[一-鿿]", words) for words in shown)
+
+
+def test_the_code_of_the_pages_has_no_sentences_but_refusals() -> None:
+    found = []
+    for path in sorted((ROOT / "app/pages").glob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Constant | ast.JoinedStr) or id(node) in told | parts:
+                continue
+            sentence = _sentence(node)
+            if (
+                " " in sentence
+                and "<" not in sentence
+                and ENGLISH_WORDS.search(sentence)
+                and recognised(sentence) is None
+            ):
+                found.append(f"{path.name}:{node.lineno}: {sentence}")
+    assert found == []
