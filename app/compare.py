@@ -71,8 +71,8 @@ class Side:
 
     config: MachineConfig
     commands: tuple[Command, ...]
-    between: tuple[tuple[int, Command], ...] = ()
-    """What is done besides, each before the command of that number (from 0): it is not counted among the commands."""
+    between: tuple[tuple[int, Sysctl], ...] = ()
+    """Settings that are written besides, each before the command of that number (from 0): not counted among the commands."""
 
 
 class Kind(StrEnum):
@@ -154,7 +154,7 @@ class _Run:
 
     def __init__(self, side: Side) -> None:
         self._side = side
-        self._between: dict[int, list[Command]] = {}
+        self._between: dict[int, list[Sysctl]] = {}
         for index, command in side.between:
             self._between.setdefault(index, []).append(command)
         self.machine = Machine(side.config)
@@ -189,8 +189,7 @@ class _Run:
             except CommandError as error:
                 raise CompareError(error.field, str(error)) from None
             if outcome.errno is not None:
-                value = f"{command.name} = {command.value}" if isinstance(command, Sysctl) else command.op
-                raise CompareError("value", f"{value} gives {outcome.errno}")
+                raise CompareError("value", f"sysctls: {command.name} = {command.value} gives {outcome.errno}")
 
 
 LONGEST: Final = 5

@@ -1,4 +1,4 @@
-// The desk: words that fit are offered while one types; a key for the next line. The page works without this file.
+// The desk: words that fit are offered while one types. The page works without this file.
 "use strict";
 
 (() => {
@@ -94,11 +94,6 @@
       event.preventDefault();
       return;
     }
-    const typing = field instanceof Element && field.closest("input, select, textarea");
-    const next = document.getElementById("program-next");
-    if (event.key !== "." || typing || !next || event.ctrlKey || event.metaKey || event.altKey) return;
-    next.click();
-    event.preventDefault();
   }, true);
 
   document.addEventListener("mousedown", (event) => {
@@ -125,6 +120,8 @@
     if (!field || !ours) return;
     ours = false;
     if (field.value !== field.defaultValue) field.value = field.defaultValue;
+    const details = document.getElementById("program");
+    if (field.value) details.open = true;
     const next = document.querySelector(".listing [aria-current]");
     if (next) next.scrollIntoView({ block: "nearest" });
   });

@@ -17,13 +17,16 @@ const meet = (one, other) =>
   one.word ? one.word === other.word : one.kind === other.kind && one.low <= other.high && other.low <= one.high;
 const meetAny = (one, others) => others.some((other) => meet(one, other));
 
-function light(own, named) {
+// With `mentioned`, what names one of the names lights up, too.
+function light(own, named, mentioned = false) {
   unlight();
   const all = own ? [own, ...named] : named;
   if (!all.length) return;
   for (const found of document.querySelectorAll("[data-key], [data-keys]")) {
     const key = found.dataset.key ? nameOf(found.dataset.key) : null;
-    if ((key && meetAny(key, all)) || (own && meetAny(own, namesIn(found.dataset.keys)))) found.classList.add("lit");
+    const names = own || mentioned ? namesIn(found.dataset.keys) : [];
+    const mentions = mentioned && !found.dataset.event && names.some((name) => meetAny(name, all));
+    if ((key && meetAny(key, all)) || (own && meetAny(own, names)) || mentions) found.classList.add("lit");
   }
   for (const link of document.querySelectorAll(".facts a[href]")) if (own && meetAny(own, ledTo(link))) link.classList.add("lit");
   const frames = all.filter((name) => name.kind === "frame");
@@ -42,11 +45,16 @@ function ledTo(link) {
     .concat(nameOf(`page:${Math.floor(address / 4096).toString(16)}`));
 }
 
+const NAMES_MOST = 200;
+
+// An event stands for what follows from it, too, and lights up whatever has to do with what it touched.
 function lightElement(element) {
   if (!element) return unlight();
-  const named = namesIn(element.dataset.keys);
-  if (element.dataset.key) light(nameOf(element.dataset.key), named);
-  else light(null, named.length ? named : ledTo(element));
+  const told = element.matches("summary[data-event]") ? [...element.parentElement.querySelectorAll("[data-keys]")] : [element];
+  const words = new Set(told.flatMap((each) => (each.dataset.keys || "").split(" ")));
+  const named = [...words].slice(0, NAMES_MOST).filter(Boolean).map(nameOf);
+  if (element.dataset.key) light(nameOf(element.dataset.key), named, "event" in element.dataset);
+  else light(null, named.length ? named : ledTo(element), "event" in element.dataset);
 }
 
 function unlight() {
@@ -54,12 +62,15 @@ function unlight() {
   for (const found of document.querySelectorAll("svg.cells .lit-cell")) found.remove();
 }
 
-const linked = (target) => (target instanceof Element ? target.closest("[data-key], [data-keys], a[href*='at='], a[href*='frame=']") : null);
+// What timeline.js holds (the event that is looked at) stays lit while nothing else is pointed at.
+const held = () => (window.pagewalkHeld && window.pagewalkHeld.isConnected ? window.pagewalkHeld : null);
+const LINKED = "[data-key], [data-keys], a[href*='at='], a[href*='frame=']";
+const linked = (target) => (target instanceof Element ? target.closest(LINKED) : null) || held();
 document.addEventListener("mouseover", (event) => {
   if (!(event.target instanceof Element && event.target.closest("svg.cells"))) lightElement(linked(event.target));
 });
 document.addEventListener("focusin", (event) => lightElement(linked(event.target)));
-document.addEventListener("focusout", unlight);
+document.addEventListener("focusout", () => lightElement(held()));
 
 // --- a picture of frames: its cells are no elements, what is under the pointer is reckoned ------------------------------
 
@@ -153,23 +164,12 @@ function moveWithin(event) {
 
 // --- keys --------------------------------------------------------------------------------------------------------------
 
+// Here those within a row and a picture; the others are in keys.js, where the list of all of them is.
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !(event.target instanceof Element)) return;
-  if (event.key === "Escape" && typing(event.target)) return event.target.blur();
-  if (typing(event.target)) return;
-  const button = { "[": "step-back", "]": "step-next" }[event.key];
+  if (event.ctrlKey || event.metaKey || event.altKey || !(event.target instanceof Element) || typing(event.target)) return;
+  const on = !byId("keys-on") || byId("keys-on").checked;
   const going = { "+": "nearer", "=": "nearer", "-": "farther", 0: "all", "<": "before", ">": "after" }[event.key];
-  if (event.key === "/" && byId("f-words")) {
-    byId("f-words").focus();
-    byId("f-words").select();
-  } else if (button && byId(button)) {
-    byId(button).click();
-  } else if (going && zoom(going)) {
-    // done
-  } else if (!moveWithin(event)) {
-    return;
-  }
-  event.preventDefault();
+  if ((on && going && zoom(going)) || moveWithin(event)) event.preventDefault();
 });
 
 // --- near and far: keys press the links of the picture that one is in, or else of physical memory --------------------------

@@ -1,6 +1,6 @@
 """The pages: server-rendered HTML, one typed context a template."""
 
-from app.pages import branch, compare, desk, playground, policies, problems, sharing, snapshots
+from app.pages import branch, compare, desk, keys_page, playground, policies, problems, sharing, snapshots
 
 routers = (
     sharing.router,
@@ -10,6 +10,7 @@ routers = (
     compare.router,
     branch.router,
     problems.router,
+    keys_page.router,
     playground.router,
 )
 """In the order in which they are asked: /m/ID.json is no machine of that name."""

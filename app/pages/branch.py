@@ -12,8 +12,10 @@ from app.compare import THREADS, CompareError
 from app.machines import HistoryFull, Machines, ReplayDiffers, UnknownBranch, UnknownMachine, VersionConflict
 from app.pages.branch_page import Asked, BranchPage, accepted, blank, branch_page, branching
 from app.pages.contexts import MissingPage
-from app.pages.playground import machines_of_request, templates
+from app.pages.playground import machines_of_request, shown_of_request, turn_to
+from app.pages.rendering import HxType, missing, templates
 from app.store.journal import JournalConflict
+from app.words import refusal
 from engine.config import ConfigError
 from engine.outcome import CommandError
 
@@ -73,13 +75,14 @@ async def go_on(request: Request, machine_id: str) -> Response:
 
 
 @router.post("/m/{machine_id}/branches/{number}")
-async def return_to(request: Request, machine_id: str, number: int) -> Response:
+async def return_to(request: Request, machine_id: str, number: int, hx_type: HxType = None) -> Response:
     """Returns to a history that was left."""
+    shown = shown_of_request(request, machine_id)
     try:
         await machines_of_request(request).take_branch(machine_id, number)
     except (UnknownMachine, UnknownBranch, ReplayDiffers) as gone:
-        return _missing(request, str(gone))
-    return RedirectResponse(f"/m/{machine_id}", SEE_OTHER)
+        return missing(request, refusal(gone), hx_type)
+    return await turn_to(request, machine_id, shown.unchosen(0), hx_type)
 
 
 async def _perform(machines: Machines, machine_id: str, of: Branching) -> None:

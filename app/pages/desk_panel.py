@@ -12,6 +12,7 @@ from app.terminal import ask
 
 if TYPE_CHECKING:
     from app.pages.marks import Chosen
+    from app.store.branches import Branch
     from app.store.texts import Draft
     from app.terminal_objects import Piece
     from engine.machine import Machine
@@ -23,6 +24,8 @@ class OnTheDesk:
 
     draft: Draft | None = None
     noted: Noted = field(default_factory=Noted)
+    branches: tuple[Branch, ...] = ()
+    """The histories that the machine left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from app.pages import formats, keys
 from app.pages.choosing import choose, last_step, neighbours
 from app.pages.command_forms import FieldBox, FormGroup, Refused, form_groups, words_box
-from app.pages.command_words import words_of_command
 from app.pages.damage_panel import DamagePanel, damage_panel
 from app.pages.desk_panel import OnTheDesk
 from app.pages.fault_panel import FaultPanel, fault_panel
@@ -25,6 +24,7 @@ from app.pages.physical_band import PhysicalBand, frame_part, physical_band
 from app.pages.reclaim_band import ReclaimBand, reclaim_band
 from app.pages.slabs_panel import KernelPointer, kernel_pointers
 from app.pages.space_band import SpaceBand, space_band
+from app.pages.timeline import timeline
 from app.pages.walk_band import WalkBand, walk_band
 from app.pages.why_panel import Why, why
 from app.words import language, refusal, t
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from engine.views.processes import ProcessView
 
 POINTERS_SHOWN: Final = 24
-LINES_SHOWN: Final = 60
 LIST_ENDS: Final = 4
 """Pages of a list that the band of reclaim draws, the oldest."""
 SLOTS_SHOWN: Final = 4
@@ -211,29 +210,6 @@ class LedgerPage:
     ledger: LedgerBand
 
 
-@dataclass(frozen=True, slots=True)
-class TimePart:
-    """The history, and the keys to go through it."""
-
-    id: str
-    pid: int
-    steps: tuple[Step, ...]
-    steps_before: int
-    version: int
-    total: int
-    time: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command of the history."""
-
-    version: int
-    words: str
-    state: str
-    """done, now or later."""
-
-
 def machine_page(
     session: Session, machine_id: str, shown: Shown, refused: Refused | None = None, brought: OnTheDesk | None = None
 ) -> MachinePage:
@@ -249,7 +225,7 @@ def machine_page(
         *_hands(setting, refused),
         *_reasons(setting),
         *_bands(setting, place_error),
-        Part("time", "machine_time.html", _time(session, machine_id, pid)),
+        Part("time", "machine_time.html", timeline(session, machine_id, pid, desk.branches, _lost(refused))),
     ]
     parts += (Part(name, "machine_panel.html", panel) for name, panel in panels(setting).items())
     said = _announced(session, parts, refused)
@@ -401,26 +377,9 @@ def _ended(process: ProcessView) -> str:
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
-def _time(session: Session, machine_id: str, pid: int) -> TimePart:
-    return TimePart(
-        id=machine_id,
-        pid=pid,
-        steps=_steps(session),
-        steps_before=max(0, min(session.version, len(session.commands)) - LINES_SHOWN),
-        version=session.version,
-        total=len(session.commands),
-        time=formats.duration(session.machine.time_ns),
-    )
-
-
-def _steps(session: Session) -> tuple[Step, ...]:
-    first = max(0, session.version - LINES_SHOWN)
-    last = min(len(session.commands), session.version + LINES_SHOWN // 2)
-    found = []
-    for number in range(first, last):
-        state = "now" if number + 1 == session.version else "done" if number < session.version else "later"
-        found.append(Step(number + 1, words_of_command(session.commands[number]), state))
-    return tuple(found)
+def _lost(refused: Refused | None) -> str:
+    """Why the machine could not go where it was sent."""
+    return str(refused.error) if refused is not None and refused.op == "go" else ""
 
 
 def _announced(session: Session, parts: list[Part], refused: Refused | None) -> str:

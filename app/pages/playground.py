@@ -198,6 +198,7 @@ async def show(
 
     look = machines_of_request(request).look
     try:
+        desk = replace(desk, branches=await machines_of_request(request).branches(machine_id))
         if has is None:
             drawn, wrong = await look(machine_id, draw_all)
             answer = render(request, "machine.html", drawn, hx_type, UNPROCESSABLE if wrong else 200)

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from app.pages import formats, keys
+from app.pages import formats
+from app.pages.block_steps import BlockSteps, block_steps
 from app.pages.svg_kernel import tree_svg
 from app.words import t, word
 from engine import views
-from engine.views.buddy_tree import StepKind
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from app.pages.marks import Chosen
     from engine.machine import Machine
-    from engine.views.buddy_tree import BuddyStep, BuddyTreeView, TreeBlock
-
-STEPS_SHOWN: Final = 24
-
-
-@dataclass(frozen=True, slots=True)
-class StepRow:
-    """One split or merge."""
-
-    key: str
-    kind: str
-    words: str
-    order: int
+    from engine.views.buddy_tree import BuddyTreeView, TreeBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +26,18 @@ class TreePanel:
     words: str
     tree: Markup | None
     halves: tuple[str, ...]
-    steps: tuple[StepRow, ...]
-    steps_left_out: int
+    moves: BlockSteps | None
+    """What the last command did to blocks."""
 
 
 def tree_panel(machine: Machine, chosen: Chosen) -> TreePanel:
     """The panel."""
-    tree = None if chosen.frame is None else views.buddy_tree(machine, chosen.frame.pfn)
+    pfn = None if chosen.frame is None else chosen.frame.pfn
+    moves = block_steps(views.buddy_steps(machine, pfn))
+    tree = None if pfn is None else views.buddy_tree(machine, pfn)
     if tree is None:
-        return TreePanel(tree_summary(chosen), None, (), (), 0)
-    steps = tree.steps[:STEPS_SHOWN]
-    return TreePanel(
-        words=_tree_words(tree),
-        tree=tree_svg(tree, _tree_said(tree)),
-        halves=_halves(tree),
-        steps=tuple(_step(step) for step in steps),
-        steps_left_out=len(tree.steps) - len(steps) + tree.steps_left_out,
-    )
+        return TreePanel(tree_summary(chosen), None, (), moves)
+    return TreePanel(_tree_words(tree), tree_svg(tree, _tree_said(tree)), _halves(tree), moves)
 
 
 def tree_summary(chosen: Chosen) -> str:
@@ -87,26 +70,3 @@ def _half(block: TreeBlock) -> str:
 
 def _tree_said(tree: BuddyTreeView) -> str:
     return t("tree.said", pfn=formats.pfn(tree.pfn), rows=". ".join(_halves(tree)))
-
-
-def _step(step: BuddyStep) -> StepRow:
-    return StepRow(keys.frame(step.pfn), step.kind.value, _step_words(step), step.order)
-
-
-def _step_words(step: BuddyStep) -> str:
-    frames, pfn = 1 << step.order, formats.pfn(step.pfn)
-    match step.kind:
-        case StepKind.SPLIT:
-            return t("tree.split", double=2 << step.order, pfn=pfn)
-        case StepKind.MERGE:
-            return t("tree.merge", frames=frames, pfn=pfn)
-        case StepKind.TAKE:
-            return t("tree.take", frames=frames, pfn=pfn)
-        case StepKind.PUT:
-            return t("tree.put", frames=frames, pfn=pfn)
-        case StepKind.ALLOC:
-            return t("tree.alloc", frames=frames, pfn=pfn)
-        case StepKind.FREE:
-            return t("tree.given_back", frames=frames, pfn=pfn)
-        case StepKind.DRAIN:
-            return t("tree.drain", frames=frames, pfn=pfn)

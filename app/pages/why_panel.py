@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from engine.outcome import Outcome, Signal
     from engine.views.trace_tree import TraceNode, TraceTreeView
 
-RECORDS_SHOWN: Final = 48
+RECORDS_SHOWN: Final = 34
 """Of a command that caused more records, the first are told, and of the others how many they are."""
 SHARES: Final = 8
 SHARE_LEAST: Final = 4
 """What caused a record gets an eighth of the room that is left for it and those below it, and at least this."""
 RECORDS_OPEN: Final = 14
 """A tree of so many records is shown whole; of a larger one what is about the chosen thing."""
-COSTS_SHOWN: Final = 12
+COSTS_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)

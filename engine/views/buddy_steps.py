@@ -83,17 +83,16 @@ class _UnevenError(Exception):
 
 
 def buddy_steps(machine: Machine, pfn: int | None = None) -> BuddyStepsView | None:
-    """The steps in the block that holds frame `pfn`, if the last command split or merged blocks there; else where it first did.
-
-    None where it split and merged none.
+    """The steps in the block that holds frame `pfn`, if the last command moved blocks there; else where it first split or
+    merged one, or moved one at all. None where it moved none.
     """
     events = [(record, span) for record in last_records(machine) if (span := _span(record)) is not None]
-    parted = [span for record, span in events if isinstance(record.event, Expand | BuddyMerge)]
-    if not parted:
+    if not events:
         return None
     size = 1 << LARGEST
-    areas = {place & -size for place, _ in parted}
-    first = pfn & -size if pfn is not None and pfn & -size in areas else parted[0][0] & -size
+    moved = [place & -size for _, (place, _) in events]
+    parted = [place & -size for record, (place, _) in events if isinstance(record.event, Expand | BuddyMerge)]
+    first = pfn & -size if pfn is not None and pfn & -size in moved else (parted or moved)[0]
     zone = next(
         each for each in machine.kernel.page_alloc.zones if each.spans_pfn(first) or each.zone_start_pfn > first
     )

@@ -91,10 +91,10 @@ def test_no_step_makes_or_loses_a_frame() -> None:
 
 def test_a_request_splits_a_large_block_again_and_again_and_its_return_merges_the_halves() -> None:
     machine = Machine(PRESETS["64mb"])
-    view = None
-    while view is None:
+    while not parted(machine):
         machine.perform(AllocPages(as_="p", order=5))
-        view = views.buddy_steps(machine)
+    view = views.buddy_steps(machine)
+    assert view is not None
     splits = [step for step in view.steps if step.kind is StepKind.SPLIT]
     assert [step.order for step in splits] == list(range(splits[0].order, 4, -1))
     assert [(piece.order, piece.state) for piece in splits[-1].come] == [(5, PieceState.HELD), (5, PieceState.FREE)]
@@ -112,4 +112,13 @@ def test_a_command_that_only_takes_what_the_cpu_has_splits_nothing() -> None:
     machine.perform(AllocPages(as_="p", order=0))
     machine.perform(FreePages(ptr="p"))
     machine.perform(AllocPages(as_="p", order=0))
+    view = views.buddy_steps(machine)
+    assert view is not None
+    assert [step.kind for step in view.steps] == [StepKind.ALLOC]
+
+
+def test_a_command_that_moves_no_block_has_no_steps() -> None:
+    machine = Machine(PRESETS["64mb"])
+    machine.perform(Malloc(as_="a", size=100))
+    machine.perform(Malloc(as_="b", size=100))
     assert views.buddy_steps(machine) is None
