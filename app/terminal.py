@@ -6,6 +6,7 @@ Numbers that name something here, addresses and frames, are pieces of their own,
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.terminal_memory import Unreadable, examined, pagemap_text
@@ -73,6 +74,9 @@ def _done(machine: Machine, words: list[str], pid: int) -> Answer:
         return _linked(_examine(machine, _living("x", machine, pid), words), "address")
     command = _COMMANDS.get(words[0])
     if command is None:
+        near = get_close_matches(words[0], _COMMANDS, 1)
+        if near:
+            raise _Refused(f"{words[0]}: there is no such command here; did you mean {near[0]}?")
         raise _Refused(f"{words[0]}: there is no such command here; help lists those that there are")
     return command(machine, pid, words[1:])
 

@@ -245,3 +245,7 @@ def test_an_object_that_is_not_there_names_what_is(machine: Machine, line: str, 
     found = ask(machine, line)
     assert found.failed
     assert said in found.text
+
+
+def test_a_mistyped_command_is_told_what_was_meant(machine: Machine) -> None:
+    assert ask(machine, "slabtpo").text == "slabtpo: there is no such command here; did you mean slabtop?\n"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def story(page: Page, base_url: str, name: str = "first-malloc") -> None:
     page.goto(base_url)
-    page.locator(f'button[value="{name}"]').click()
+    page.locator(f'.scenarios button[value="{name}"]').click()
     expect(editor(page)).to_be_visible()
 
 
@@ -102,6 +102,29 @@ def test_what_is_typed_in_the_editor_survives_another_command(told: Page) -> Non
     told.get_by_role("combobox", name="Command").press("Enter")
     expect(told.locator(".pointers b")).to_contain_text(["a", "y"])
     expect(editor(told)).to_have_value("x = malloc 5000")
+
+
+def test_the_pictures_button_leads_to_the_machine_it_shows(page: Page, base_url: str) -> None:
+    page.goto(base_url)
+    address = page.locator(".told .call code").last.inner_text()
+    page.locator(".told button").click()
+    expect(rows(page, "done")).to_contain_text(address)
+
+
+def test_the_terminal_brings_back_what_was_typed(told: Page) -> None:
+    told.locator('a[href$="turn=terminal"]').click()
+    field, output = told.get_by_label("A line for the terminal"), told.locator("#terminal-output")
+    for line, said in (("free", "buff/cache"), ("ps", "COMMAND")):
+        field.fill(line)
+        field.press("Enter")
+        expect(output).to_contain_text(said)
+    field.press("ArrowUp")
+    expect(field).to_have_value("free")
+    field.press("ArrowDown")
+    expect(field).to_have_value("ps")
+    field.press("ArrowUp")
+    field.press("Enter")
+    expect(output).to_contain_text("buff/cache")
 
 
 def test_the_terminal_follows_each_step(told: Page) -> None:
