@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from engine.events.vmscan import MarkVictim, OomKillProcess
 from engine.kernel.gfp import _GFP_FS, GFP_HIGHUSER_MOVABLE
 from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, Mm
-from engine.kernel.swap import LruList
+from engine.kernel.show_mem import format_gfp, show_mem
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 OOM_SCORE_ADJ_MIN: Final = -1000
 _KB_SHIFT: Final = PAGE_SHIFT - 10
-_GFP_NAMES: Final = {GFP_HIGHUSER_MOVABLE: "GFP_HIGHUSER_MOVABLE"}
 
 
 class OomKill:
@@ -111,13 +110,13 @@ class OomKill:
     def _dump_header(self, gfp: int, order: int, victim: Task | None) -> None:
         """dump_header(): who asked for what, what memory looks like, and what each process has."""
         kernel, current = self.kernel, self.kernel.current
-        name = _GFP_NAMES.get(gfp, f"{gfp:#x}")
         printk = kernel.log.printk
         printk(
-            f"{current.comm} invoked oom-killer: gfp_mask={gfp:#x}({name}), order={order}, "
+            f"{current.comm} invoked oom-killer: gfp_mask={gfp:#x}({format_gfp(gfp)}), order={order}, "
             f"oom_score_adj={current.oom_score_adj}"
         )
-        self._show_mem()
+        for line in show_mem(kernel):
+            printk(line)
         printk("Tasks state (memory values in pages):")
         printk("[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name")
         for task in kernel.tasks.values():
@@ -131,31 +130,6 @@ class OomKill:
                 "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,"
                 f"task={victim.comm},pid={victim.pid},uid=0"
             )
-
-    def _show_mem(self) -> None:
-        """__show_mem(), shortened to the lists, the zones and swap."""
-        kernel, stat = self.kernel, self.kernel.vmstat
-        printk, size = kernel.log.printk, kernel.swap.size
-        printk("Mem-Info:")
-        printk(
-            f"active_anon:{size(LruList.ACTIVE_ANON)} inactive_anon:{size(LruList.INACTIVE_ANON)} isolated_anon:0\n"
-            f" active_file:{size(LruList.ACTIVE_FILE)} inactive_file:{size(LruList.INACTIVE_FILE)} isolated_file:0\n"
-            f" unevictable:{size(LruList.UNEVICTABLE)} dirty:{stat.nr_dirty} writeback:{stat.nr_writeback}\n"
-            f" slab_reclaimable:{stat.nr_slab_reclaimable} slab_unreclaimable:{stat.nr_slab_unreclaimable}\n"
-            f" mapped:{stat.nr_mapped} shmem:{stat.nr_shmem} pagetables:{stat.nr_page_table_pages}\n"
-            f" free:{sum(zone.nr_free_pages for zone in kernel.page_alloc.zones)}"
-        )
-        for zone in kernel.page_alloc.zones:
-            printk(
-                f"Node 0 {zone.name} free:{zone.nr_free_pages << _KB_SHIFT}kB boost:{zone.watermark_boost << _KB_SHIFT}kB "
-                f"min:{zone.min_wmark_pages << _KB_SHIFT}kB low:{zone.low_wmark_pages << _KB_SHIFT}kB "
-                f"high:{zone.high_wmark_pages << _KB_SHIFT}kB present:{zone.present_pages << _KB_SHIFT}kB "
-                f"managed:{zone.managed_pages << _KB_SHIFT}kB"
-            )
-        printk(f"{stat.nr_file_pages} total pagecache pages")
-        printk(f"{stat.nr_swapcached} pages in swap cache")
-        printk(f"Free swap  = {kernel.swapfile.nr_swap_pages << _KB_SHIFT}kB")
-        printk(f"Total swap = {kernel.swapfile.total_pages << _KB_SHIFT}kB")
 
 
 def _sizes(mm: Mm) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from engine.commands import CheckTouch, Fork, Mmap, OomAdj, OomScore, Read, Sysctl, Touch, Wait
 from engine.config import MachineConfig
 from engine.events.vmscan import MarkVictim, OomKillProcess
+from engine.kernel.gfp import GFP_KERNEL
+from engine.kernel.show_mem import format_gfp
 from engine.machine import Machine
 
 if TYPE_CHECKING:
     from engine.outcome import Outcome
 
+ORACLE: Final = Path(__file__).parents[2] / "oracle"
 MB: Final = 1 << 20
 PROTECTED: Final = -1000
 SIGKILL: Final = 9
@@ -104,6 +109,26 @@ def test_the_report_names_who_asked_everybody_and_the_victim() -> None:
     assert lines[-2].endswith("global_oom,task_memcg=/,task=student,pid=2,uid=0")
     assert lines[-1].startswith("Out of memory: Killed process 2 (student) total-vm:")
     assert lines[-1].endswith("oom_score_adj:0")
+
+
+def layout(lines: list[str]) -> list[str]:
+    """Each line without what depends on the moment: numbers, migrate types, whether reclaim has given up."""
+    signs = [re.sub(r" \([UMEHI]+\)", "", re.sub(r"\d+|(?<=all_unreclaimable\? )\w+", "N", line)) for line in lines]
+    return list(dict.fromkeys(re.sub(r" +", " ", line) for line in signs))
+
+
+def test_the_report_has_the_real_machines_lines_from_mem_info_on() -> None:
+    """tests/oracle/oom_report.txt: what Debian's 6.1 i386 kernel said on a machine of 64 MB without swap."""
+    told = (ORACLE / "oom_report.txt").read_text().replace("recorder", "student").splitlines()
+    box = Machine(MachineConfig(ram_mb=64, sysctls=(("overcommit_memory", 1),), trace_capacity=0))
+    assert take(box, 0, 80).ended is not None
+    ours = [line.partition("] ")[2] for line in box.proc_file("kmsg").splitlines()]
+    assert layout(ours[1:]) == layout(told[1:])
+
+
+def test_gfp_masks_are_told_by_their_names() -> None:
+    assert format_gfp(0x140DCA) == "GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO", "as the real machine printed it"
+    assert format_gfp(GFP_KERNEL | 0x8000_0000) == "GFP_KERNEL|0x80000000"
 
 
 def test_the_event_shows_the_points_of_each_candidate() -> None:
