@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response as PlainResponse
+from markupsafe import Markup
 
 from app.command_json import command_document, config_to_json, outcome_json
 from app.export_c import export_c, result_line
 from app.machines import HistoryFull, ReplayDiffers, UnknownMachine
 from app.middleware import CONTENT_SECURITY_POLICY
-from app.pages.drawing import draw
+from app.pages.drawing import DrawnPage, draw
 from app.pages.machine_parts import machine_page
 from app.pages.playground import (
     NOT_FOUND,
@@ -26,10 +27,11 @@ from app.pages.playground import (
     render,
     texts_of_request as texts_of,
 )
-from app.pages.shown import wanted
+from app.pages.shown import KEPT, wanted
 from app.session_text import session_text
 from app.share import LINK_MAXIMUM, Shared, ShareError, is_kept, kept_name, packed, read_shared, unpacked
-from app.words import ENGLISH, refusal, speaking, t
+from app.words import ENGLISH, language, refusal, speaking, t
+from app.words.negotiation import PARAMETER
 from engine.config import ConfigError
 from engine.machine import ENGINE_VERSION
 from engine.outcome import CommandError
@@ -242,6 +244,19 @@ async def embed(request: Request, code: str) -> Response:
         page = await machines_of_request(request).imagine(found.config, found.program.commands, question)
     except (ShareError, ConfigError, CommandError) as error:
         return PlainTextResponse(f"{error}\n", UNPROCESSABLE)
+    if PARAMETER in request.query_params:
+        page = _in_language(page)
     response = render(request, "embed.html", page)
     response.headers["content-security-policy"] = _EMBEDDABLE
     return response
+
+
+def _in_language(page: DrawnPage) -> DrawnPage:
+    """The pictures with links and forms that ask for the language spoken here: a frame in another page has no cookie."""
+    tag = language().tag
+    link, field = f'href="?{PARAMETER}={tag}&amp;', f'<input type="hidden" name="{PARAMETER}" value="{tag}">'
+    parts = {
+        name: Markup(str(part).replace('href="?', link).replace(KEPT, field))  # noqa: S704 - templates' output and a tag
+        for name, part in page.parts.items()
+    }
+    return page._replace(parts=parts)

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, nodes
 from app.language.grammar import CLASSES, operations
 from app.pages.shown import PANELS
 from app.scenarios import scenarios
+from app.share import packed
 from app.words import ENGLISH, catalogues, html, refusal, speaking, t, word
 from app.words.catalogue import FOLDER, CatalogueError, Message, read_catalogue
 from app.words.refusals import recognised
@@ -300,6 +301,18 @@ def test_the_switch_leads_to_the_same_page(client: TestClient) -> None:
     refused = client.post(f"{machine}/do", data={"words": "nonsense"})
     assert refused.status_code == 422
     assert f'href="{machine}?lang=zh-Hans"' in refused.text
+
+
+def test_a_frame_in_another_page_keeps_the_language_that_its_address_asks_for(client: TestClient) -> None:
+    code = packed("a = malloc 100\n")
+    english = client.get(f"/embed/{code}").text
+    client.cookies.clear()
+    chinese = client.get(f"/embed/{code}", params={"lang": "zh"}).text
+    assert "lang=" not in re.findall(r'href="(\?[^"]*)"', english)[0]
+    links = re.findall(r'href="(\?[^"]*)"', chinese)
+    assert len(links) > 5
+    assert all(link.startswith("?lang=zh-Hans&amp;") for link in links)
+    assert chinese.count("<form") == chinese.count('<input type="hidden" name="lang" value="zh-Hans">') > 0
 
 
 def test_an_unknown_language_or_a_broken_cookie_changes_nothing(client: TestClient) -> None:
