@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.pages import formats
+from app.pages.names import frame_owner
 from app.pages.physical_band import OWNER_LETTERS
 from app.pages.svg_snapshot import Box, Cell, Sheet, Slice
 from app.words import t, word
@@ -189,10 +190,10 @@ def _memory(sheet: Sheet, memory: PhysicalMemoryView, chosen: int | None) -> str
         sheet.cells(cells, _cell_of(zone, chosen))
     named = [(owner, count) for owner, count in memory.owners if count]
     sheet.legend(
-        (f"{OWNER_LETTERS[owner]} {word('snapshot.owner', owner.value)} {formats.pages(count)}", _OWNERS[owner])
+        (f"{OWNER_LETTERS[owner]} {frame_owner(owner)} {formats.pages(count)}", _OWNERS[owner])
         for owner, count in named
     )
-    told = ", ".join(f"{word('snapshot.owner', owner.value)} {formats.pages(count)}" for owner, count in named)
+    told = ", ".join(f"{frame_owner(owner)} {formats.pages(count)}" for owner, count in named)
     return f"{t('snapshot.memory')}: {told}."
 
 
