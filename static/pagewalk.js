@@ -29,8 +29,7 @@ function light(own, named, mentioned = false) {
     if ((key && meetAny(key, all)) || (own && meetAny(own, names)) || mentions) found.classList.add("lit");
   }
   for (const link of document.querySelectorAll(".facts a[href]")) if (own && meetAny(own, ledTo(link))) link.classList.add("lit");
-  const frames = all.filter((name) => name.kind === "frame");
-  for (const map of document.querySelectorAll("svg.cells")) lightCells(map, frames);
+  for (const map of document.querySelectorAll("svg.cells")) lightCells(map, all.filter((name) => name.kind === map.dataset.kind));
 }
 
 // A link that bears no name leads to a thing that has one: an address, a frame, a slot of the swap area.
@@ -109,12 +108,12 @@ let pointedAt = "";
 document.addEventListener("mousemove", (event) => {
   const map = event.target instanceof Element ? event.target.closest("svg.cells") : null;
   const cell = map && cellAt(map, event);
-  const words = cell ? `frame:${cell.low.toString(16)}-${cell.high.toString(16)}` : "";
+  const words = cell ? `${map.dataset.kind}:${cell.low.toString(16)}-${cell.high.toString(16)}` : "";
   if (words === pointedAt) return;
   pointedAt = words;
   const said = byId("pointed");
   const { one, run } = said ? said.dataset : {};
-  if (said) said.textContent = !cell ? "" : (cell.low === cell.high ? one : run).replace("FIRST", hex(cell.low)).replace("LAST", hex(cell.high));
+  if (said && !(map && map.dataset.kind === "page")) said.textContent = !cell ? "" : (cell.low === cell.high ? one : run).replace("FIRST", hex(cell.low)).replace("LAST", hex(cell.high));
   if (cell) light(nameOf(words), []);
   else if (map) unlight();
 });
@@ -132,9 +131,10 @@ document.addEventListener("click", (event) => {
 document.addEventListener("click", (event) => {
   const map = event.target instanceof Element ? event.target.closest("svg.cells") : null;
   const cell = map && cellAt(map, event);
-  if (!cell || !byId("frame-form")) return;
-  byId("f-frame").value = hex(cell.low);
-  byId("frame-form").requestSubmit();
+  const field = byId(map && map.dataset.kind === "page" ? "f-what" : "f-frame");
+  if (!cell || !field) return;
+  field.value = field.id === "f-frame" ? hex(cell.low) : hex(cell.low * 4096);
+  field.form.requestSubmit();
 });
 
 // --- a row of things is one stop of the Tab key; arrows move within it ------------------------------------------------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.views.heap import HeapView
     from engine.views.leaks import Leak, LeaksView
 
-LINKS_SHOWN: Final = 60
+LINKS_SHOWN: Final = 24
 LEAKS_SHOWN: Final = 20
 _MIXED: Final = (BinKind.TCACHE, BinKind.FAST)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.pages.marks import Chosen, Marks
     from engine.views.fault_decisions import Decision, FaultDecisionsView, FaultTold, Parting
 
-KINDS_SHOWN: Final = 5
+KINDS_SHOWN: Final = 4
 """Faults in a row that were decided alike are one kind."""
 OPEN_FAULTS: Final = 2
 """So many kinds of faults are told at once; of more, those about the chosen thing."""

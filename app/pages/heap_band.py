@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from engine.views.bins import Bin, BinsView
     from engine.views.heap import ChunkView, HeapView
 
-BOXES_DRAWN: Final = 40
+BOXES_DRAWN: Final = 26
 """Boxes of a strip: of more chunks, neighbours are told in one box, that leads to them."""
-PART_LEAST: Final = 32
+PART_LEAST: Final = 24
 """Chunks that going nearer leads to at least."""
 NEARER: Final = 8
 """So many times fewer chunks are seen one step nearer."""
-ROWS_SHOWN: Final = 96
+ROWS_SHOWN: Final = 32
 MAPPED_DRAWN: Final = 12
-LINKS_DRAWN: Final = 6
-BINS_DRAWN: Final = 8
+LINKS_DRAWN: Final = 3
+BINS_DRAWN: Final = 6
 _AROUND: Final = 4
 _CHANGED_KEPT: Final = 12
 _WIDTH_MAXIMUM: Final = 12

@@ -71,9 +71,14 @@ class Looking:
         return views.processes(self.machine)
 
     @cached_property
+    def codes(self) -> bytearray:
+        """Whose each frame is, one byte a frame."""
+        return views.frame_owners(self.machine)
+
+    @cached_property
     def memory(self) -> PhysicalMemoryView:
         """The zones and their frames."""
-        return views.physical_memory(self.machine)
+        return views.physical_memory(self.machine, self.codes)
 
     @cached_property
     def buddy(self) -> tuple[ZoneBuddy, ...]:

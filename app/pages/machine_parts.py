@@ -20,13 +20,15 @@ from app.pages.ledger_band import LedgerBand, ledger_band
 from app.pages.looking import Looking
 from app.pages.marks import Chosen, Mark, Marks, marks
 from app.pages.panels import Setting, panels
-from app.pages.physical_band import PhysicalBand, frame_part, physical_band
+from app.pages.physical_band import frame_part, physical_band
 from app.pages.reclaim_band import ReclaimBand, reclaim_band
 from app.pages.slabs_panel import KernelPointer, kernel_pointers
 from app.pages.space_band import SpaceBand, space_band
+from app.pages.space_part import pages_svg, space_part, space_zoom
 from app.pages.timeline import timeline
 from app.pages.walk_band import WalkBand, walk_band
 from app.pages.why_panel import Why, why
+from app.pages.zoom import ZoomBar
 from app.words import language, refusal, t
 from engine import views
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from engine.views.heap import HeapView
     from engine.views.processes import ProcessView
 
-POINTERS_SHOWN: Final = 24
+POINTERS_SHOWN: Final = 16
 LIST_ENDS: Final = 4
 """Pages of a list that the band of reclaim draws, the oldest."""
 SLOTS_SHOWN: Final = 4
@@ -100,6 +102,8 @@ class WordsPart:
     pid: int
     several: bool
     words: FieldBox
+    slots: tuple[str, ...]
+    """Suggested where a pointer is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +128,11 @@ class PointerRow:
 
 @dataclass(frozen=True, slots=True)
 class FormsPart:
-    """A form for each common command; `slots` are suggested where a pointer is wanted."""
+    """A form for each common command of one group."""
 
     id: str
     pid: int
     groups: tuple[FormGroup, ...]
-    slots: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ class WalkPage:
 class PhysicalPage:
     """What there is."""
 
-    physical: PhysicalBand
+    zoom: ZoomBar
     pid: int
     frame_value: str
     frame_error: str
@@ -254,9 +257,16 @@ def _hands(of: Setting, refused: Refused | None) -> list[Part]:
     tabs = tuple(_tab(one, pid) for one in look.processes)
     return [
         Part("top", "machine_top.html", TopPart(_size(machine), tabs)),
-        Part("words", "machine_words.html", WordsPart(of.machine_id, pid, several, words_box(refused))),
+        Part(
+            "words",
+            "machine_words.html",
+            WordsPart(of.machine_id, pid, several, words_box(refused), slots[-POINTERS_SHOWN:]),
+        ),
         Part("pointers", "machine_pointers.html", pointers),
-        Part("forms", "machine_forms.html", FormsPart(of.machine_id, pid, groups, slots[-POINTERS_SHOWN:])),
+        *(
+            Part(f"forms{number}", "machine_forms.html", FormsPart(of.machine_id, pid, (group,)))
+            for number, group in enumerate(groups, 1)
+        ),
     ]
 
 
@@ -335,7 +345,7 @@ def _bands(of: Setting, place_error: str) -> list[Part]:
     slot = chosen.at.swap_slot if chosen.elsewhere is None else chosen.elsewhere.swap_slot
     used = views.used_slots(machine, SLOTS_SHOWN, None if slot is None else slot.slot)
     around = neighbours(machine, chosen.frame)
-    physical = physical_band(machine, look.memory, part, look.buddy, around, chosen, found)
+    physical = physical_band(look.codes, look.memory, part, look.buddy, around, chosen, found)
     return [
         Part("damage", "machine_damage.html", DamagePart(of.machine_id, pid, look.session.version, wrong)),
         Part(
@@ -346,14 +356,17 @@ def _bands(of: Setting, place_error: str) -> list[Part]:
         Part(
             "space",
             "machine_space.html",
-            SpacePage(space_band(look.space(pid), chosen, found, frames), _ended(process)),
+            SpacePage(_space(of, frames), _ended(process)),
         ),
         Part("walk", "machine_walk.html", WalkPage(walk_band(chosen.at.walk, found), pid, at_value, at_error)),
         Part(
             "phys",
             "machine_physical.html",
-            PhysicalPage(physical, pid, shown.frame if frame_error else "", frame_error),
+            PhysicalPage(physical.zoom, pid, shown.frame if frame_error else "", frame_error),
         ),
+        Part("zones", "machine_zones.html", physical.zones),
+        Part("orders", "machine_orders.html", physical.orders),
+        Part("around", "machine_around.html", physical.around),
         Part(
             "reclaim",
             "machine_reclaim.html",
@@ -364,6 +377,13 @@ def _bands(of: Setting, place_error: str) -> list[Part]:
         ),
         Part("ledger", "machine_ledger.html", LedgerPage(ledger_band(look.ledger))),
     ]
+
+
+def _space(of: Setting, frames: dict[int, int]) -> SpaceBand:
+    look, chosen, part = of.look, of.chosen, space_part(of.shown.space)
+    changed = look.changes.pages if look.machine.kernel.current.pid == chosen.pid else frozenset[int]()
+    near = None if part is None else pages_svg(look.machine, part, look.codes, chosen, changed)
+    return space_band(look.space(chosen.pid), space_zoom(part, chosen), near, chosen, of.marks, frames)
 
 
 def _ended(process: ProcessView) -> str:

@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats, keys
 from app.pages.names import frame_kind, frame_owner, listed
-from app.pages.svg_physical import COLUMNS, bar_svg, cells_svg, marks_svg
+from app.pages.svg_physical import COLUMNS, bar, cells_svg, marks_svg
 from app.pages.zoom import ZoomBar, href
 from app.words import t
-from engine import views
 from engine.views.physical_memory import Owner
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from app.pages.marks import Chosen, Mark, Marks
-    from engine.machine import Machine
     from engine.views.buddy import ZoneBuddy
     from engine.views.frame import FrameView
     from engine.views.physical_memory import PhysicalMemoryView, ZoneView
 
-NEIGHBOURS: Final = 32
+NEIGHBOURS: Final = 16
 """Frames that are drawn one by one around the chosen one."""
 
 
@@ -118,17 +116,39 @@ class BlocksPanel:
 
 
 @dataclass(frozen=True, slots=True)
-class PhysicalBand:
-    """What there is. `near` is the picture of a part, where one has gone near."""
+class ZonesPart:
+    """The zones with their frames. `near` is the picture of a part, where one has gone near."""
 
-    summary: str
     cell_words: str
-    zoom: ZoomBar
     near: Markup | None
     zones: tuple[ZonePart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersPart:
+    """The free blocks, by order."""
+
+    zones: tuple[str, ...]
+    orders: tuple[OrderRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AroundPart:
+    """The chosen frame among its neighbours."""
+
+    summary: str
     neighbours: tuple[FrameBox, ...]
     neighbours_words: str
-    orders: tuple[OrderRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalBand:
+    """What there is."""
+
+    zoom: ZoomBar
+    zones: ZonesPart
+    orders: OrdersPart
+    around: AroundPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +179,7 @@ def _clamped(first: int, per: int, frames: int) -> int:
 
 
 def physical_band(
-    machine: Machine,
+    codes: bytearray,
     memory: PhysicalMemoryView,
     part: FramePart,
     buddy: tuple[ZoneBuddy, ...],
@@ -171,20 +191,22 @@ def physical_band(
     pfn = None if chosen.frame is None else chosen.frame.pfn
     near = None
     if not part.whole:
-        cells = views.frame_cells(machine, part.first, part.per * WINDOW, part.per)
-        last = part.first + part.per * len(cells) - 1
-        near = cells_svg(
-            cells, part.per, marks, pfn, t("memory.picture", first=formats.pfn(part.first), last=formats.pfn(last))
-        )
+        frames = range(part.first, min(part.first + part.per * WINDOW, memory.frames))
+        label = t("memory.picture", first=formats.pfn(frames.start), last=formats.pfn(frames.stop - 1))
+        near = cells_svg(codes, frames, part.per, marks.changed_frames, pfn, label)
     return PhysicalBand(
-        summary=_summary(chosen),
-        cell_words=t("memory.cell", frames=part.per, size=formats.pages(part.per)),
         zoom=_zoom(part, memory, pfn),
-        near=near,
-        zones=tuple(_zone(zone, memory, marks, pfn, drawn=part.whole) for zone in memory.zones),
-        neighbours=tuple(_frame_box(frame, chosen, marks) for frame in neighbours),
-        neighbours_words="" if not neighbours else _frames_to(neighbours[0].pfn, neighbours[-1].pfn),
-        orders=_orders(buddy, marks),
+        zones=ZonesPart(
+            cell_words=t("memory.cell", frames=part.per, size=formats.pages(part.per)),
+            near=near,
+            zones=tuple(_zone(zone, memory, marks, pfn, codes if part.whole else None) for zone in memory.zones),
+        ),
+        orders=OrdersPart(tuple(zone.zone for zone in buddy), _orders(buddy, marks)),
+        around=AroundPart(
+            summary=_summary(chosen),
+            neighbours=tuple(_frame_box(frame, chosen, marks) for frame in neighbours),
+            neighbours_words="" if not neighbours else _frames_to(neighbours[0].pfn, neighbours[-1].pfn),
+        ),
     )
 
 
@@ -251,7 +273,9 @@ def _frames_to(first: int, last: int) -> str:
     return t("memory.frames_to", first=formats.pfn(first), last=formats.pfn(last))
 
 
-def _zone(zone: ZoneView, memory: PhysicalMemoryView, marks: Marks, chosen: int | None, *, drawn: bool) -> ZonePart:
+def _zone(
+    zone: ZoneView, memory: PhysicalMemoryView, marks: Marks, chosen: int | None, codes: bytearray | None
+) -> ZonePart:
     owners = listed(f"{frame_owner(owner)} {formats.pages(count)}" for owner, count in zone.owners)
     state, short = _state(zone)
     watermarks = (("min", zone.min_mark), ("low", zone.low_mark), ("high", zone.high_mark))
@@ -263,7 +287,9 @@ def _zone(zone: ZoneView, memory: PhysicalMemoryView, marks: Marks, chosen: int 
         name=zone.name,
         size=formats.pages(zone.present),
         span=_frames_to(zone.start, zone.end),
-        cells=cells_svg(zone.cells, memory.frames_per_cell, marks, chosen, label) if drawn else None,
+        cells=None
+        if codes is None
+        else cells_svg(codes, range(zone.start, zone.end), memory.frames_per_cell, marks.changed_frames, chosen, label),
         gauge=marks_svg(zone, spoken),
         free=formats.count(zone.free),
         watermarks=tuple((name, formats.count(pages)) for name, pages in watermarks),
@@ -313,10 +339,10 @@ def _orders(buddy: tuple[ZoneBuddy, ...], marks: Marks) -> tuple[OrderRow, ...]:
                     marks.of(
                         keys.order(zone.zone, number),
                         keys.zone(zone.zone),
-                        *(keys.block(pfn, number) for found in order.lists for pfn in found.first),
+                        *(keys.block(pfn, number) for found in order.lists for pfn in found.first[:1]),
                     ),
                     order.free,
-                    bar_svg(order.free, largest),
+                    bar(order.free, largest),
                 )
             )
         rows.append(OrderRow(number, formats.pages(1 << number), tuple(cells)))

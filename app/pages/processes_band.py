@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from engine.views.page_sharing import PageOfProcess, PageSharingView, ProcessRow
     from engine.views.processes import ProcessView
 
-CARDS_SHOWN: Final = 12
+CARDS_SHOWN: Final = 4
+ROWS_SHOWN: Final = 3
+PAGES_SHOWN: Final = 6
+"""Processes whose pages are shown one by one."""
 _STRIP_HEIGHT: Final = 30
 _REGION_GAP: Final = 2
 _TIMES: Final = "\N{MULTIPLICATION SIGN}"
@@ -86,19 +89,32 @@ def processes_panel(look: Looking, chosen: Chosen, marks: Marks) -> ProcessesPan
     shown = (living + ended[::-1])[:CARDS_SHOWN]
     child = next(number for number in range(1, len(processes) + 2) if all(one.pid != number for one in processes))
     runs = next((process.pid for process in processes if process.running), None)
-    rows = tuple(_row(row, changes if row.pid == runs else None, chosen, marks) for row in sharing.rows)
+    number = chosen.at.address - sharing.start >> formats.PAGE_SHIFT
+    shown_pages = slice(number // PAGES_SHOWN * PAGES_SHOWN, (number // PAGES_SHOWN + 1) * PAGES_SHOWN)
+    rows = tuple(
+        _row(row, shown_pages, changes if row.pid == runs else None, chosen, marks)
+        for row in _of_interest(sharing, chosen.pid)
+    )
     return ProcessesPanel(
         cards=tuple(
             _card(process, look.space(process.pid) if process.ended is None else None, child, chosen)
             for process in shown
         ),
         left_out=len(processes) - len(shown),
-        heads=tuple(f"{address:08x}" for address in range(sharing.start, sharing.end, 1 << formats.PAGE_SHIFT))
+        heads=tuple(f"{address:08x}" for address in range(sharing.start, sharing.end, 1 << formats.PAGE_SHIFT))[
+            shown_pages
+        ]
         if rows
         else (),
         rows=rows,
         words=_words(sharing),
     )
+
+
+def _of_interest(sharing: PageSharingView, pid: int) -> list[ProcessRow]:
+    """The first processes' rows, the chosen one's among them."""
+    others = [row for row in sharing.rows if row.pid != pid][: ROWS_SHOWN - 1]
+    return [row for row in sharing.rows if row.pid == pid or row in others]
 
 
 def processes_summary(processes: tuple[ProcessView, ...]) -> str:
@@ -168,8 +184,8 @@ def _strip(space: AddressSpaceView) -> Markup:
 # --- the same pages ---------------------------------------------------------------------------------------------------
 
 
-def _row(row: ProcessRow, changes: ChangesView | None, chosen: Chosen, marks: Marks) -> PageRow:
-    cells = tuple(_cell(row.pid, page, changes, chosen, marks) for page in row.pages)
+def _row(row: ProcessRow, shown: slice, changes: ChangesView | None, chosen: Chosen, marks: Marks) -> PageRow:
+    cells = tuple(_cell(row.pid, page, changes, chosen, marks) for page in row.pages[shown])
     return PageRow(t("processes.title", pid=row.pid), cells)
 
 

@@ -14,6 +14,9 @@ from engine.views.address_space import KERNEL_START, RegionKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from markupsafe import Markup
+
+    from app.pages.zoom import ZoomBar
     from engine.views.address_space import AddressSpaceView, Region
 
 _WIDTH_MAXIMUM: Final = 12
@@ -47,12 +50,17 @@ class SpaceBand:
     """What the process believes."""
 
     summary: str
+    zoom: ZoomBar
+    near: Markup | None
+    """The pages of a part, where one has gone near."""
     parts: tuple[RegionBox | Hole, ...]
     kernel_href: str
     in_kernel: bool
 
 
-def space_band(space: AddressSpaceView, chosen: Chosen, marks: Marks, frames: dict[int, int]) -> SpaceBand:
+def space_band(
+    space: AddressSpaceView, zoom: ZoomBar, near: Markup | None, chosen: Chosen, marks: Marks, frames: dict[int, int]
+) -> SpaceBand:
     """The band. `frames` gives the frame behind pages of the regions."""
     parts: list[RegionBox | Hole] = []
     end = 0
@@ -68,6 +76,8 @@ def space_band(space: AddressSpaceView, chosen: Chosen, marks: Marks, frames: di
         parts.append(Hole(""))
     return SpaceBand(
         summary=t("space.summary", virtual=formats.pages(space.total_vm), resident=formats.pages(space.rss)),
+        zoom=zoom,
+        near=near,
         parts=tuple(parts),
         kernel_href=chosen.href(KERNEL_START),
         in_kernel=chosen.at.address >= KERNEL_START,

@@ -6,89 +6,111 @@ path, and the page's script finds from data-first, data-per and data-cells what 
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import groupby
 from math import log2
 from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup, escape
 
-from engine.views.physical_memory import Owner
+from engine.views.physical_memory import OWNERS, Owner
 
 if TYPE_CHECKING:
-    from app.pages.marks import Marks
-    from engine.views.physical_memory import Cell, ZoneView
+    from engine.views.physical_memory import ZoneView
 
 COLUMNS: Final = 64
+KINDS: Final = (*OWNERS, "swapped")
+"""What a code says of a frame, or of a page: the last is a page in the swap area."""
+SWAPPED: Final = len(OWNERS)
 _PITCH: Final = 12
 _LEAST: Final = 2
-_BAR_WIDTH: Final = 60
 
 
-def cells_svg(cells: tuple[Cell, ...], per_cell: int, marks: Marks, chosen: int | None, label: str) -> Markup:
-    """Cells of `per_cell` frames, 64 a row, low frames first; each is filled from below by its owners' shares.
+def cells_svg(
+    codes: bytearray,
+    frames: range,
+    per_cell: int,
+    changed_ones: frozenset[int],
+    chosen: int | None,
+    label: str,
+    kind: str = "frame",
+) -> Markup:
+    """`frames` in cells of `per_cell`, 64 a row, low ones first; each is filled from below by its owners' shares.
 
-    `chosen` is the frame that is ringed.
+    `codes` says whose each frame is; `chosen` is the frame that is ringed. Of kind "page", they are pages of a process.
     """
-    rows = -(-len(cells) // COLUMNS)
-    start = cells[0].first & -per_cell
-    parts = [f'<path fill="url(#p-{owner})" d="{path}"/>' for owner, path in _fills(cells)]
-    changed = sorted({(pfn - start) // per_cell for pfn in marks.changed_frames if pfn >= start})
-    corners = "".join(
-        f"M{number % COLUMNS * _PITCH + 6} {number // COLUMNS * _PITCH}h6v6z"
-        for number in changed
-        if number < len(cells)
-    )
-    if corners:
-        parts.append(f'<path class="changed-mark" d="{corners}"/>')
-    ring = ""
-    number = -1 if chosen is None else (chosen - start) // per_cell
-    if 0 <= number < len(cells):
-        x, y = number % COLUMNS * _PITCH, number // COLUMNS * _PITCH
-        where = f'x="{x - 1}" y="{y - 1}" width="{_PITCH + 2}" height="{_PITCH + 2}" rx="2"'
-        ring = f'<rect {where} class="ring-room"/><rect {where} class="chosen-ring"/>'
+    start = frames.start & -per_cell
+    count = -(-(frames.stop - start) // per_cell)
+    rows = -(-count // COLUMNS)
+    parts = [f'<path fill="url(#p-{owner})" d="{path}"/>' for owner, path in _fills(codes, frames, per_cell)]
+    if changed_ones:
+        changed = sorted({(pfn - start) // per_cell for pfn in changed_ones if frames.start <= pfn < frames.stop})
+        corners = "".join(f"M{cell % COLUMNS * _PITCH + 6} {cell // COLUMNS * _PITCH}h6v6z" for cell in changed)
+        parts.append(f'<path class="changed-mark" d="{corners}"/>' if corners else "")
     width, height = COLUMNS * _PITCH, rows * _PITCH
-    last = (len(cells) - 1) % COLUMNS + 1
+    last = (count - 1) % COLUMNS + 1
     room = f"M0 0h{width}v{height - _PITCH}h{(last - COLUMNS) * _PITCH}v{_PITCH}h-{last * _PITCH}z"
+    ring = _ring((chosen - start) // per_cell) if chosen is not None and chosen in frames else ""
     return Markup(  # noqa: S704 - numbers and our own names; the label is escaped
         f'<svg class="cells" viewBox="-1 -1 {width + 2} {height + 2}" role="img" aria-label="{escape(label)}"'
-        f' data-first="{start}" data-low="{cells[0].first}" data-per="{per_cell}" data-cells="{len(cells)}">'
+        f' data-first="{start}" data-low="{frames.start}" data-per="{per_cell}" data-cells="{count}" data-kind="{kind}">'
         f'<path class="room" d="{room}"/>{"".join(parts)}<path class="grid" d="{_grid(width, height)}"/>{ring}</svg>'
     )
 
 
-def _fills(cells: tuple[Cell, ...]) -> list[tuple[Owner, str]]:
-    """A path for each owner. Neighbours that are filled the same are one piece of it."""
-    fills: dict[Owner, list[str]] = {}
-    at, count = 0, len(cells)
-    profile = _profile(cells[0])
-    while at < count:
-        x, y = at % COLUMNS * _PITCH, at // COLUMNS * _PITCH
-        run, most = 1, min(COLUMNS - at % COLUMNS, count - at)
-        following = _profile(cells[at + 1]) if at + 1 < count else ()
-        while run < most and following == profile:
-            run += 1
-            following = _profile(cells[at + run]) if at + run < count else ()
-        bottom, width = y + _PITCH, run * _PITCH
-        for owner, height in profile:
-            bottom -= height
-            fills.setdefault(owner, []).append(f"M{x} {bottom}h{width}v{height}h-{width}z")
-        at, profile = at + run, following
+def _ring(cell: int) -> str:
+    x, y = cell % COLUMNS * _PITCH - 1, cell // COLUMNS * _PITCH - 1
+    where = f'x="{x}" y="{y}" width="{_PITCH + 2}" height="{_PITCH + 2}" rx="2"'
+    return f'<rect {where} class="ring-room"/><rect {where} class="chosen-ring"/>'
+
+
+def _fills(codes: bytearray, frames: range, per_cell: int) -> list[tuple[str, str]]:
+    """A path for each owner, put together from those of the rows."""
+    row = per_cell * COLUMNS
+    start = frames.start & -per_cell
+    fills: dict[str, list[str]] = {}
+    for number, first in enumerate(range(start, frames.stop, row)):
+        low, high = max(first, frames.start), min(first + row, frames.stop)
+        for owner, path in _row(bytes(codes[low:high]), low - first, per_cell, number * _PITCH):
+            fills.setdefault(owner, []).append(path)
     return [(owner, "".join(parts)) for owner, parts in fills.items()]
 
 
-def _profile(cell: Cell) -> tuple[tuple[Owner, int], ...]:
+@lru_cache(maxsize=1024)
+def _row(codes: bytes, skipped: int, per_cell: int, y: int) -> tuple[tuple[str, str], ...]:
+    """The paths of one row: most are as they were the last time. Cells that are filled the same are one piece.
+
+    `skipped` frames before the row's first code are not in the picture.
+    """
+    paths: dict[str, list[str]] = {}
+    profiles = [
+        _profile(codes[max(0, first - skipped) : first - skipped + per_cell])
+        for first in range(0, skipped + len(codes), per_cell)
+    ]
+    x = 0
+    for profile, alike in groupby(profiles):
+        width, bottom = sum(_PITCH for _ in alike), y + _PITCH
+        for owner, height in profile:
+            bottom -= height
+            paths.setdefault(owner, []).append(f"M{x} {bottom}h{width}v{height}h-{width}z")
+        x += width
+    return tuple((owner, "".join(parts)) for owner, parts in paths.items())
+
+
+@lru_cache(maxsize=4096)
+def _profile(codes: bytes) -> tuple[tuple[str, int], ...]:
     """How high each owner fills a cell, from below; who has a frame of it is seen."""
-    owners = cell.owners
-    if len(owners) == 1:
-        return () if owners[0][0] is Owner.FREE else ((owners[0][0], _PITCH),)
     found, room = [], _PITCH
-    for owner, frames in owners:
-        height = min(max(_LEAST, round(_PITCH * frames / cell.frames)), room)
+    for code in sorted(set(codes)):
+        owner = KINDS[code]
+        height = min(max(_LEAST, round(_PITCH * codes.count(code) / len(codes))), room)
         if owner is not Owner.FREE and height:
             found.append((owner, height))
             room -= height
     return tuple(found)
 
 
+@lru_cache(maxsize=64)
 def _grid(width: int, height: int) -> str:
     lines = [f"M{x} 0v{height}" for x in range(0, width + 1, _PITCH)]
     return "".join([*lines, *(f"M0 {y}h{width}" for y in range(0, height + 1, _PITCH))])
@@ -112,9 +134,9 @@ def marks_svg(zone: ZoneView, label: str) -> Markup:
     )
 
 
-def bar_svg(value: int, largest: int) -> Markup:
+def bar(value: int, largest: int) -> Markup:
     """A small bar beside a number that says the same, on a logarithmic scale: for the eye alone."""
-    width = round(_BAR_WIDTH * log2(1 + value) / log2(1 + largest)) if value else 0
-    return Markup(  # noqa: S704 - numbers
-        f'<svg class="bar" viewBox="0 0 {_BAR_WIDTH} 8" aria-hidden="true"><rect width="{width}" height="8"/></svg>'
-    )
+    if not value:
+        return Markup()
+    tenths = max(1, round(10 * log2(1 + value) / log2(1 + largest)))
+    return Markup(f'<i class="bar b{tenths}"></i>')  # noqa: S704 - a number

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from app.pages.marks import Chosen, Mark, Marks
     from engine.views.tlb import Flush, TlbView
 
-ENTRIES_SHOWN: Final = 24
+ENTRIES_SHOWN: Final = 16
 FLUSHES_SHOWN: Final = 12
 _REASONS: Final = {"cr3": "mov cr3", "invlpg": "invlpg", "all": "all", "segment": "mov ds"}
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.outcome import Outcome, Signal
     from engine.views.trace_tree import TraceNode, TraceTreeView
 
-RECORDS_SHOWN: Final = 34
+RECORDS_SHOWN: Final = 24
 """Of a command that caused more records, the first are told, and of the others how many they are."""
 SHARES: Final = 8
 SHARE_LEAST: Final = 4

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from engine.views.address_space import address_space, resident_frames
+from engine.views.address_space import address_space, resident_frames, swapped_pages
 from engine.views.arena import arena
 from engine.views.at import at, at_address, at_file_page, at_frame, at_swap_slot
 from engine.views.bins import bins
@@ -30,7 +30,7 @@ from engine.views.machine import machine
 from engine.views.oom import dmesg, oom
 from engine.views.page_sharing import page_sharing
 from engine.views.page_walk import page_walk
-from engine.views.physical_memory import frame_cells, physical_memory
+from engine.views.physical_memory import frame_owners, physical_memory
 from engine.views.processes import processes
 from engine.views.reclaim import reclaim
 from engine.views.reclaim_step import reclaim_step
@@ -63,7 +63,7 @@ __all__ = [
     "file_page",
     "fragmentation",
     "frame",
-    "frame_cells",
+    "frame_owners",
     "heap",
     "leaks",
     "ledger",
@@ -81,6 +81,7 @@ __all__ = [
     "resident_frames",
     "slab",
     "swap_slot",
+    "swapped_pages",
     "tlb",
     "trace_tree",
     "used_slots",

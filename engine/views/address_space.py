@@ -91,6 +91,19 @@ def resident_frames(machine: Machine, pid: int, start: int, end: int) -> dict[in
     return found
 
 
+def swapped_pages(machine: Machine, pid: int, start: int, end: int) -> list[int]:
+    """The pages of [start, end) of process `pid` whose entries name a slot of the swap area, by number."""
+    process = machine.processes[pid]
+    if process.ended is not None or not process.task.mm.swap_rss:
+        return []
+    return [
+        (address >> PAGE_SHIFT) + number
+        for address, _, table, first, last in machine.kernel.memory.present_tables(process.task.mm, start, end)
+        for number, entry in enumerate(table[first:last])
+        if entry and not entry & PTE_THERE
+    ]
+
+
 def region_at(machine: Machine, pid: int, address: int) -> Region | None:
     """The region of process `pid` that holds `address`."""
     process = machine.processes[pid]

@@ -77,21 +77,24 @@ class PhysicalMemoryView:
     owners: tuple[tuple[Owner, int], ...]
 
 
-def physical_memory(machine: Machine) -> PhysicalMemoryView:
-    """Every frame's owner, grouped in at most CELLS_MAXIMUM cells."""
+def physical_memory(machine: Machine, codes: bytearray | None = None) -> PhysicalMemoryView:
+    """Every frame's owner, grouped in at most CELLS_MAXIMUM cells.
+
+    Who draws the cells itself gives the `codes` of frame_owners(): then the zones come without cells.
+    """
     kernel = machine.kernel
-    codes = owner_codes(kernel)
+    with_cells = codes is None
+    codes = owner_codes(kernel) if codes is None else codes
     per_cell = 1
     while len(codes) > per_cell * CELLS_MAXIMUM * 3 // 4:
         per_cell *= 2
-    zones = tuple(_zone(zone, codes, per_cell) for zone in kernel.page_alloc.zones)
+    zones = tuple(_zone(zone, codes, per_cell if with_cells else 0) for zone in kernel.page_alloc.zones)
     return PhysicalMemoryView(len(codes), per_cell, zones, _count(codes, 0, len(codes)))
 
 
-def frame_cells(machine: Machine, first: int, frames: int, per_cell: int) -> tuple[Cell, ...]:
-    """The frames [first, first + frames) that the machine has, `per_cell` a cell."""
-    codes = owner_codes(machine.kernel)
-    return _cells(codes, first, min(first + frames, len(codes)), per_cell)
+def frame_owners(machine: Machine) -> bytearray:
+    """One byte a frame: the index in OWNERS of whose it is."""
+    return owner_codes(machine.kernel)
 
 
 def owner_codes(kernel: Kernel) -> bytearray:
@@ -146,7 +149,7 @@ def _zone(zone: Zone, codes: bytearray, per_cell: int) -> ZoneView:
         low_mark=zone.low_wmark_pages,
         high_mark=zone.high_wmark_pages,
         owners=_count(codes, start, end),
-        cells=_cells(codes, start, end, per_cell),
+        cells=_cells(codes, start, end, per_cell) if per_cell else (),
     )
 
 

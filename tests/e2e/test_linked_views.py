@@ -104,6 +104,24 @@ def test_physical_memory_is_seen_nearer_by_keys_until_a_cell_is_one_frame(page: 
     expect(page).not_to_have_url(re.compile("frames="))
 
 
+def test_the_address_space_is_seen_nearer_until_a_cell_is_one_page(page: Page, base_url: str) -> None:
+    page.goto(told(base_url, "16mb", SWAPPED) + "?at=m")
+    space = page.locator("#space")
+    space.get_by_role("link", name="nearer").click()
+    expect(space).to_contain_text("1 cell = 16 pages")
+    space.get_by_role("link", name="nearer").click()
+    expect(space).to_contain_text("1 cell = 2 pages")
+    space.get_by_role("link", name="nearer").click()
+    expect(space).to_contain_text("1 cell = 1 page")
+    expect(space.locator(".chosen-ring")).to_have_count(1)
+    space.locator("svg.cells").hover(position={"x": 300, "y": 20})
+    expect(page.locator("#phys .lit-cell, #space .lit-cell").first).to_be_visible()
+    space.locator("svg.cells").click(position={"x": 300, "y": 20})
+    expect(page.locator(".known h2")).to_contain_text("0x")
+    space.get_by_role("link", name="all", exact=True).click()
+    expect(space.locator("svg.cells")).to_have_count(0)
+
+
 def test_panels_open_in_their_band_stay_open_and_are_in_the_address(page: Page, base_url: str) -> None:
     page.goto(told(base_url, "64mb", KERNEL))
     page.locator('a[href="?turn=tlb"]').click()
