@@ -164,17 +164,17 @@ def _figures(process: ProcessView) -> tuple[tuple[str, str], ...]:
 
 def _strip(space: AddressSpaceView) -> Markup:
     """A box a region, as wide as the logarithm of its size, filled from below as far as it is resident."""
-    parts, at = [], 0
+    paths: dict[str, list[str]] = {}
+    at = 0
     for region in space.regions:
         width = 4 + 5 * max(1, region.pages.bit_length())
         kind = f"r-{region.kind.value}"
-        parts.append(f'<rect class="room {kind}" x="{at}" width="{width}" height="{_STRIP_HEIGHT}"/>')
+        paths.setdefault(f"room {kind}", []).append(f"M{at} 0h{width}v{_STRIP_HEIGHT}h-{width}z")
         filled = max(2, _STRIP_HEIGHT * region.resident // region.pages) if region.resident else 0
         if filled:
-            top = _STRIP_HEIGHT - filled
-            parts.append(f'<rect class="{kind}" x="{at}" y="{top}" width="{width}" height="{filled}"/>')
+            paths.setdefault(kind, []).append(f"M{at} {_STRIP_HEIGHT - filled}h{width}v{filled}h-{width}z")
         at += width + _REGION_GAP
-    shapes = "".join(parts)
+    shapes = "".join(f'<path class="{kind}" d="{"".join(parts)}"/>' for kind, parts in paths.items())
     return Markup(  # noqa: S704 - numbers and our own names
         f'<svg class="spread" viewBox="0 0 {max(at, 1)} {_STRIP_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
         f"{shapes}</svg>"

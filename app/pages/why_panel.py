@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from engine.outcome import Outcome, Signal
     from engine.views.trace_tree import TraceNode, TraceTreeView
 
+RECORDS_WHOLE: Final = 48
+"""A command that caused no more records is told to the last of them."""
 RECORDS_SHOWN: Final = 24
 """Of a command that caused more records, the first are told, and of the others how many they are."""
 SHARES: Final = 8
@@ -90,7 +92,9 @@ def why(tree: TraceTreeView, command: Command | None, outcome: Outcome | None, m
     if command is None or outcome is None:
         return Why("", "", bad=False, took="", reasons=(), left_out="", lost=False)
     came, bad = outcome_words(outcome, command)
-    reasons, left_out, _ = _Telling(tree, marks).tell(tree.roots, RECORDS_SHOWN)
+    reasons, left_out, _ = _Telling(tree, marks).tell(
+        tree.roots, tree.records if tree.records <= RECORDS_WHOLE else RECORDS_SHOWN
+    )
     return Why(
         asked=words_of_command(command),
         came=came,
@@ -148,6 +152,7 @@ class _Telling:
 
     def __init__(self, tree: TraceTreeView, marks: Marks) -> None:
         self.began_ns = tree.start_ns
+        self.whole = tree.records <= RECORDS_WHOLE
         self.few = tree.records <= RECORDS_OPEN
         self.marks = marks
 
@@ -158,7 +163,7 @@ class _Telling:
         for number, node in enumerate(nodes):
             if left <= 0:
                 return tuple(found), _left_out(nodes[number:]), room - left
-            share = max(SHARE_LEAST, left // min(len(nodes) - number, SHARES))
+            share = left if self.whole else max(SHARE_LEAST, left // min(len(nodes) - number, SHARES))
             reason, took = self._reason(node, min(left, share))
             before = found[-1] if found else None
             if before and not before.children and not reason.children and before.words == reason.words:
