@@ -32,7 +32,7 @@ STRETCH_BEHIND: Final = 4
 """The same where the session has just been taken back: whoever steps back once mostly does so again."""
 UNDO_FROM: Final = 256
 """In a session shorter than this, replaying all of it is quick, and nothing is kept for taking commands back."""
-STRETCHES_KEPT: Final = 2
+STRETCHES_KEPT: Final = 4
 STRETCHES_KEPT_IN_THE_PAST: Final = 20
 """How many stretches are kept while the session goes forward, and after it went back."""
 
