@@ -26,6 +26,8 @@ _LEAST: Final = 3.0
 _WORDS_FROM: Final = 70
 """How wide a block must be to hold its size in words."""
 _LETTER_FROM: Final = 12
+_NEVER: Final = 9999
+"""A step that no command has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,6 @@ def _runs(lives: list[_Life]) -> Iterable[tuple[_Life, int]]:
 
 def _block(life: _Life, x: float, width: float, y: int, frames: int) -> str:
     state = life.piece.state
-    times = (f' data-from="{life.since}"' if life.since else "") + (f' data-until="{life.until}"' if life.until else "")
-    gone = ' class="off"' if life.until else ""
     text = ""
     if width >= _LETTER_FROM:
         said = word("block_steps.letters", state.value)
@@ -175,4 +175,7 @@ def _block(life: _Life, x: float, width: float, y: int, frames: int) -> str:
             said = t("block_steps.frames", letter=said, frames=frames)
         text = f'<text x="{x + width / 2:.1f}" y="{y + 13}" class="on-{state}">{escape(said)}</text>'
     shape = f'<rect class="t-{state}" x="{x:.1f}" y="{y}" width="{max(_LEAST, width - 1):.1f}" height="{_BAR}"/>'
-    return f"<g{gone}{times}>{shape}{text}</g>"
+    if life.always:
+        return f"<g>{shape}{text}</g>"
+    gone = "off" if life.until else "there"
+    return f'<g class="{gone}" data-from="{life.since}" data-until="{life.until or _NEVER}">{shape}{text}</g>'

@@ -68,6 +68,15 @@ KEYS: Final = (
         ),
     ),
     KeyGroup(
+        "picture",
+        (
+            Key("nearer", "+ ="),
+            Key("farther", "-"),
+            Key("all", "0"),
+            Key("along", "< >"),
+        ),
+    ),
+    KeyGroup(
         "editor",
         (
             Key("complete", "Ctrl+Space"),

@@ -244,7 +244,7 @@ def test_without_scripts_one_steps_jumps_branches_and_reads_the_keys(browser: Br
     clock(page, "step 0 of 3")
     page.locator("#keys-open").click()
     expect(page.get_by_role("heading", name="Keys")).to_be_visible()
-    expect(page.locator(".keylist")).to_have_count(5)
+    expect(page.locator(".keylist")).to_have_count(6)
     context.close()
 
 
