@@ -267,11 +267,18 @@ document.addEventListener("click", (event) => {
 
 // --- after each change -----------------------------------------------------------------------------------------------
 
+// The present step is kept in sight, whatever else at the foot of the page appears and takes room from the ticks.
+const room = new ResizeObserver(([{ target }]) => {
+  const now = target.querySelector(".now");
+  if (now) target.scrollLeft = now.offsetLeft - (target.clientWidth - now.offsetWidth) / 2;
+});
+
 function settle() {
   rove();
   thread();
-  const now = document.querySelector(".ticks .now");
-  if (now) now.parentElement.scrollLeft = now.offsetLeft - now.parentElement.clientWidth / 2;
+  room.disconnect();
+  const ticks = document.querySelector(".ticks");
+  if (ticks) room.observe(ticks);
 }
 
 // What is typed while a command is under way stays: the field is emptied when it is sent, not when the answer comes.

@@ -268,3 +268,18 @@ def test_the_foot_of_the_page_fits_the_window(page: Page, base_url: str, width: 
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
         assert box["y"] + box["height"] <= height
+
+
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_the_present_step_of_a_long_history_is_in_sight(page: Page, base_url: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    long = [
+        {"op": "mmap", "length": 4096 * step, "prot": "rw", "flags": ["private"], "as": f"m{step}"}
+        for step in range(1, 31)
+    ]
+    made(page, base_url, long)
+    present = page.locator(".ticks .now")
+    expect(present).to_be_in_viewport(ratio=1)
+    page.locator("#step-back").click()
+    clock(page, "step 29 of 30")
+    expect(present).to_be_in_viewport(ratio=1)
