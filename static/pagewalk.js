@@ -299,4 +299,8 @@ function settled() {
 document.addEventListener("htmx:after:swap", settled);
 document.addEventListener("toggle", thread, true);
 window.addEventListener("resize", thread);
+// On a phone the forms would fill the first screens: they begin folded there, and the machine is in sight sooner.
+if (matchMedia("(max-width: 46rem)").matches) {
+  for (const group of document.querySelectorAll("details.group")) if (!group.querySelector("[aria-invalid]")) group.open = false;
+}
 settle();

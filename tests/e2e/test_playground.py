@@ -266,3 +266,17 @@ def test_the_page_is_accessible_and_fits_its_window(
 def test_the_first_page_is_accessible(page: Page, base_url: str, is_accessible: Callable[[Page], None]) -> None:
     page.goto(base_url)
     is_accessible(page)
+
+
+def test_on_a_phone_the_forms_begin_folded_and_open_at_a_touch(page: Page, base_url: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    machine = page.request.post(f"{base_url}/api/v1/machines", data={"preset": "64mb"}).json()["id"]
+    page.goto(f"{base_url}/m/{machine}")
+    malloc = page.locator('form:has(input[value="malloc"]) button, button[value="malloc"]').first
+    expect(malloc).to_be_hidden()
+    expect(page.locator("#f-words")).to_be_visible()
+    page.locator("details.group summary").first.click()
+    expect(malloc).to_be_visible()
+    malloc.click()
+    expect(page.locator(".pointers b").first).to_be_visible()
+    expect(malloc).to_be_visible()
