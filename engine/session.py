@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from engine.digest import DIGEST_BYTES
 from engine.machine import Machine
 from engine.outcome import CommandError, Outcome, OutOfHostMemory
-from engine.undo import Stretch
+from engine.undo import USER_MODE, Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -47,7 +47,7 @@ class Checkpoint(NamedTuple):
 class Session:
     """A machine at one version of its history. Performing a command at an earlier version drops the later ones."""
 
-    __slots__ = ("_chains", "_checkpoints", "_outcomes", "_stretches", "commands", "config", "machine")
+    __slots__ = ("_chains", "_checkpoints", "_looked_at", "_outcomes", "_stretches", "commands", "config", "machine")
 
     def __init__(self, config: MachineConfig) -> None:
         self.config = config
@@ -58,6 +58,8 @@ class Session:
         self._checkpoints: dict[int, Checkpoint] = {}
         self._stretches: list[Stretch] = []
         """What can be taken back, oldest first: each begins where the one before ends, the last ends at this version."""
+        self._looked_at: tuple[int, bytes, int] = (0, self._chains[0], 0)
+        """A version, its chain, and the last command up to it that was no user mode's: see kernel_mark()."""
 
     @property
     def version(self) -> int:
@@ -77,6 +79,25 @@ class Session:
     def outcomes(self) -> Sequence[Outcome]:
         """What each command of the history gave."""
         return self._outcomes
+
+    def kernel_mark(self) -> tuple[int, int, int]:
+        """Something that is equal at two moments only if `machine`, the same object at both, has the same kernel.
+
+        The same free lists and owners of frames, page tables but for their accessed and dirty bits, regions, lists of
+        reclaim, files, counters. What the kernel holds is never taken back on one machine object (see undo.py): it was
+        entered no more often, and no command came that works on it without being counted as an entry.
+        """
+        version, chains = self.version, self._chains
+        at, chain, last = self._looked_at
+        if at > version or chains[at] != chain:
+            at = last = 0
+        for number in range(version, at, -1):
+            if type(self.commands[number - 1]) not in USER_MODE or self._outcomes[number - 1].ended is not None:
+                last = number
+                break
+        self._looked_at = (version, chains[version], last)
+        kernel = self.machine.kernel
+        return kernel.entries, last, kernel.current.pid
 
     def perform(self, command: Command) -> Outcome:
         """Performs one command at this version. Raises CommandError with nothing changed, also where the host's memory ends."""

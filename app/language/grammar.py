@@ -47,11 +47,18 @@ def usage(op: str) -> str:
     return " ".join([f"{slot}{op}", *words])
 
 
-def typed(kind: type[Command]) -> list[tuple[str, Field[Any]]]:
+def typed(kind: type[Command]) -> tuple[tuple[str, Field[Any]], ...]:
     """(name as typed, field), in the order of the words: the slot that takes the result first."""
+    return _TYPED[kind]
+
+
+def _typed(kind: type[Command]) -> tuple[tuple[str, Field[Any]], ...]:
     found = [field for field in fields(kind) if field.name not in _NOT_TYPED]
     found.sort(key=lambda field: field.name != SLOT)
-    return [(field.name.rstrip("_"), field) for field in found]
+    return tuple((field.name.rstrip("_"), field) for field in found)
+
+
+_TYPED: Final = {kind: _typed(kind) for kind in CLASSES.values()}
 
 
 def optional(found: Field[Any]) -> bool:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from app.pages import formats
 from app.pages.marks import Chosen
-from app.pages.physical_band import NEIGHBOURS
 from app.words import refusal
 from engine import views
 from engine.commands import KERNEL_COMMANDS
@@ -109,15 +108,6 @@ def _subject(session: Session, pid: int) -> int:
         return list(process.slots.values())[-1]
     code = next((region for region in session.config.image.mappings if "x" in region.permissions), None)
     return code.start if code is not None else 0
-
-
-def neighbours(machine: Machine, frame: FrameView | None) -> tuple[FrameView, ...]:
-    """The frames around the chosen one, an aligned run."""
-    if frame is None:
-        return ()
-    first = frame.pfn & -NEIGHBOURS
-    found = (views.frame(machine, pfn) for pfn in range(first, first + NEIGHBOURS))
-    return tuple(one for one in found if one is not None)
 
 
 def last_step(session: Session) -> tuple[Command | None, Outcome | None]:

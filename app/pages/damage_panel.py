@@ -11,8 +11,10 @@ from app.pages.names import chunk_state
 from app.words import t, word
 from engine import views
 from engine.views.chunk import Field
+from engine.views.damage import damage_at
 from engine.views.damaged_words import Mistake
 from engine.views.heap import ChunkState
+from engine.views.suspects import suspects_of
 
 if TYPE_CHECKING:
     from engine.session import Session
@@ -47,9 +49,13 @@ class DamagePanel:
 
 def damage_panel(session: Session, heap: HeapView, bins: BinsView, pid: int) -> DamagePanel | None:
     """The panel; None where nothing went wrong."""
-    if session.machine.processes[pid].ended is None and not _worth_a_look(heap, bins):
+    found: DamageView | None
+    if session.machine.processes[pid].ended is not None:
+        found = views.damage(session, pid)
+    elif _worth_a_look(heap, bins):
+        found = damage_at(session, pid, suspects_of(session.machine, pid, heap, bins.bins))
+    else:
         return None
-    found: DamageView | None = views.damage(session, pid)
     if found is None:
         return None
     return DamagePanel(word("damage.title", found.mistake), _said(found), tuple(_story(found)), _steps(found))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from app.pages.kept import kept
 from engine import views
 from engine.views.address_space import KERNEL_START
 from engine.views.buddy import ZoneBuddy
+from engine.views.heap import heap_of
 from engine.views.ledger import LedgerView
 from engine.views.lru_lists import LruPages
 from engine.views.physical_memory import PhysicalMemoryView
@@ -30,6 +32,7 @@ class Looking:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.machine: Machine = session.machine
+        self.kept = kept(session)
         self._heaps: dict[int, HeapView] = {}
         self._bins: dict[int, BinsView] = {}
         self._spaces: dict[int, AddressSpaceView] = {}
@@ -37,7 +40,7 @@ class Looking:
     def heap(self, pid: int) -> HeapView:
         """The heap of a process."""
         if pid not in self._heaps:
-            self._heaps[pid] = views.heap(self.machine, pid)
+            self._heaps[pid] = heap_of(self.machine, pid, self.bins(pid).bins)
         return self._heaps[pid]
 
     def heap_of(self, _: Machine, pid: int) -> HeapView:
@@ -53,12 +56,12 @@ class Looking:
     def space(self, pid: int) -> AddressSpaceView:
         """The address space of a process."""
         if pid not in self._spaces:
-            self._spaces[pid] = views.address_space(self.machine, pid)
+            self._spaces[pid] = self.kept.view(("space", pid), lambda: views.address_space(self.machine, pid))
         return self._spaces[pid]
 
     def frames(self, pid: int) -> dict[int, int]:
         """The frame behind each page that a process has in memory."""
-        return views.resident_frames(self.machine, pid, 0, KERNEL_START)
+        return self.kept.view(("frames", pid), lambda: views.resident_frames(self.machine, pid, 0, KERNEL_START))
 
     @cached_property
     def changes(self) -> ChangesView:
@@ -73,27 +76,27 @@ class Looking:
     @cached_property
     def codes(self) -> bytearray:
         """Whose each frame is, one byte a frame."""
-        return views.frame_owners(self.machine)
+        return self.kept.view("codes", lambda: views.frame_owners(self.machine))
 
     @cached_property
     def memory(self) -> PhysicalMemoryView:
         """The zones and their frames."""
-        return views.physical_memory(self.machine, self.codes)
+        return self.kept.view("memory", lambda: views.physical_memory(self.machine, self.codes))
 
     @cached_property
     def buddy(self) -> tuple[ZoneBuddy, ...]:
         """The free lists of the zones."""
-        return views.buddy(self.machine)
+        return self.kept.view("buddy", lambda: views.buddy(self.machine))
 
     @cached_property
     def ledger(self) -> LedgerView:
         """The accounts of RAM."""
-        return views.ledger(self.machine)
+        return self.kept.view("ledger", lambda: views.ledger(self.machine))
 
     @cached_property
     def reclaim(self) -> ReclaimView:
         """Reclaim's counters."""
-        return views.reclaim(self.machine)
+        return self.kept.view("reclaim", lambda: views.reclaim(self.machine))
 
     @cached_property
     def reclaim_step(self) -> ReclaimStepView:

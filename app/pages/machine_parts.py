@@ -6,10 +6,11 @@ A browser that shows a part with the digest that it would get now keeps what it 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.pages import formats, keys
-from app.pages.choosing import choose, last_step, neighbours
+from app.pages.choosing import choose, last_step
 from app.pages.command_forms import FieldBox, FormGroup, Refused, form_groups, words_box
 from app.pages.damage_panel import DamagePanel, damage_panel
 from app.pages.desk_panel import OnTheDesk
@@ -21,7 +22,7 @@ from app.pages.looking import Looking
 from app.pages.marks import Chosen, Mark, Marks, marks
 from app.pages.panels import Setting, panels
 from app.pages.physical_band import frame_part, physical_band
-from app.pages.reclaim_band import ReclaimBand, reclaim_band
+from app.pages.reclaim_band import ReclaimBand, has_stories, reclaim_band
 from app.pages.slabs_panel import KernelPointer, kernel_pointers
 from app.pages.space_band import SpaceBand, space_band
 from app.pages.space_part import pages_svg, space_part, space_zoom
@@ -31,6 +32,7 @@ from app.pages.why_panel import Why, why
 from app.pages.zoom import ZoomBar
 from app.words import language, refusal, t
 from engine import views
+from engine.views.address_space import KERNEL_START
 
 if TYPE_CHECKING:
     from app.pages.shown import Shown
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from engine.session import Session
     from engine.views.heap import HeapView
     from engine.views.processes import ProcessView
+    from engine.views.swap_slot import UsedSlot
 
 POINTERS_SHOWN: Final = 16
 LIST_ENDS: Final = 4
@@ -46,14 +49,15 @@ SLOTS_SHOWN: Final = 4
 """Slots of the swap area that it draws."""
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """One part of the page: its name, what draws it, and what from."""
 
     name: str
     template: str
     page: object
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Equal while the part would be drawn the same. It means something to this server process alone."""
         return f"{hash((self.template, self.page, language().tag)) & 0xFFFFFFFFFFFF:x}"
@@ -343,9 +347,9 @@ def _bands(of: Setting, place_error: str) -> list[Part]:
     wrong = damage_panel(look.session, heap, bins, pid)
     part = frame_part(shown.frames, look.memory)
     slot = chosen.at.swap_slot if chosen.elsewhere is None else chosen.elsewhere.swap_slot
-    used = views.used_slots(machine, SLOTS_SHOWN, None if slot is None else slot.slot)
-    around = neighbours(machine, chosen.frame)
-    physical = physical_band(look.codes, look.memory, part, look.buddy, around, chosen, found)
+    around = None if slot is None else slot.slot
+    used = look.kept.view(("used slots", around), lambda: views.used_slots(machine, SLOTS_SHOWN, around))
+    physical = physical_band(look, part, chosen, found)
     return [
         Part("damage", "machine_damage.html", DamagePart(of.machine_id, pid, look.session.version, wrong)),
         Part(
@@ -372,10 +376,10 @@ def _bands(of: Setting, place_error: str) -> list[Part]:
             "machine_reclaim.html",
             ReclaimPage(
                 of.machine_id,
-                reclaim_band(look.reclaim_step, look.reclaim, look.lists(LIST_ENDS), used, chosen, found),
+                _reclaim(of, used),
             ),
         ),
-        Part("ledger", "machine_ledger.html", LedgerPage(ledger_band(look.ledger))),
+        Part("ledger", "machine_ledger.html", look.kept.part("ledger", lambda: LedgerPage(ledger_band(look.ledger)))),
     ]
 
 
@@ -383,7 +387,20 @@ def _space(of: Setting, frames: dict[int, int]) -> SpaceBand:
     look, chosen, part = of.look, of.chosen, space_part(of.shown.space)
     changed = look.changes.pages if look.machine.kernel.current.pid == chosen.pid else frozenset[int]()
     near = None if part is None else pages_svg(look.machine, part, look.codes, chosen, changed)
-    return space_band(look.space(chosen.pid), space_zoom(part, chosen), near, chosen, of.marks, frames)
+    zoom = space_zoom(part, chosen)
+    return look.kept.part(
+        ("space", chosen.pid, chosen.at.address >= KERNEL_START, zoom, near, of.marks.among("region:")),
+        lambda: space_band(look.space(chosen.pid), zoom, near, chosen, of.marks, frames),
+    )
+
+
+def _reclaim(of: Setting, used: tuple[UsedSlot, ...]) -> ReclaimBand:
+    """Accessed bits change in user mode: the lists are looked at each time, and drawn where they or the marks differ."""
+    look, chosen, lists, step = of.look, of.chosen, of.look.lists(LIST_ENDS), of.look.reclaim_step
+    return look.kept.part(
+        ("reclaim", chosen.pid, step if has_stories(step) else None, lists, used, of.marks.among("frame:", "swap:")),
+        lambda: reclaim_band(step, look.reclaim, lists, used, chosen, of.marks),
+    )
 
 
 def _ended(process: ProcessView) -> str:

@@ -84,6 +84,13 @@ class Marks:
         """The mark of the thing named `key`."""
         return Mark(key, keys.join(*mentioned), key in self.selected, key in self.changed)
 
+    def among(self, *kinds: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Those of the kinds "frame:", "order:", …: what a part depends on that marks nothing else."""
+        return (
+            frozenset(key for key in self.selected if key.startswith(kinds)),
+            frozenset(key for key in self.changed if key.startswith(kinds)),
+        )
+
 
 def marks(machine: Machine, chosen: Chosen, changes: ChangesView, space: AddressSpaceView) -> Marks:
     """The marks of one page."""

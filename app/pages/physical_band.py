@@ -10,12 +10,15 @@ from app.pages.names import frame_kind, frame_owner, listed
 from app.pages.svg_physical import COLUMNS, bar, cells_svg, marks_svg
 from app.pages.zoom import ZoomBar, href
 from app.words import t
+from engine import views
 from engine.views.physical_memory import Owner
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+    from app.pages.looking import Looking
     from app.pages.marks import Chosen, Mark, Marks
+    from engine.machine import Machine
     from engine.views.buddy import ZoneBuddy
     from engine.views.frame import FrameView
     from engine.views.physical_memory import PhysicalMemoryView, ZoneView
@@ -178,35 +181,53 @@ def _clamped(first: int, per: int, frames: int) -> int:
     return max(0, min(first, frames - per * WINDOW)) // row * row
 
 
-def physical_band(
-    codes: bytearray,
-    memory: PhysicalMemoryView,
-    part: FramePart,
-    buddy: tuple[ZoneBuddy, ...],
-    neighbours: tuple[FrameView, ...],
-    chosen: Chosen,
-    marks: Marks,
-) -> PhysicalBand:
+def physical_band(look: Looking, part: FramePart, chosen: Chosen, marks: Marks) -> PhysicalBand:
     """The band."""
     pfn = None if chosen.frame is None else chosen.frame.pfn
+    changed = marks.changed_frames
+    kept, buddy, frames = look.kept, look.buddy, marks.among("frame:")
+    return PhysicalBand(
+        zoom=_zoom(part, look.memory, pfn),
+        zones=kept.part(
+            ("zones", part, pfn, changed, marks.among("zone:")),
+            lambda: _zones(look.codes, look.memory, part, pfn, marks),
+        ),
+        orders=kept.part(
+            ("orders", marks.among("order:")),
+            lambda: OrdersPart(tuple(zone.zone for zone in buddy), _orders(buddy, marks)),
+        ),
+        around=kept.part(("around", chosen.frame, chosen.pid, frames), lambda: _around(look.machine, chosen, marks)),
+    )
+
+
+def _around(machine: Machine, chosen: Chosen, marks: Marks) -> AroundPart:
+    neighbours = _neighbours(machine, chosen.frame)
+    return AroundPart(
+        summary=_summary(chosen),
+        neighbours=tuple(_frame_box(frame, chosen, marks) for frame in neighbours),
+        neighbours_words="" if not neighbours else _frames_to(neighbours[0].pfn, neighbours[-1].pfn),
+    )
+
+
+def _neighbours(machine: Machine, frame: FrameView | None) -> tuple[FrameView, ...]:
+    """The frames around the chosen one, an aligned run."""
+    if frame is None:
+        return ()
+    first = frame.pfn & -NEIGHBOURS
+    found = (views.frame(machine, pfn) for pfn in range(first, first + NEIGHBOURS))
+    return tuple(one for one in found if one is not None)
+
+
+def _zones(codes: bytearray, memory: PhysicalMemoryView, part: FramePart, pfn: int | None, marks: Marks) -> ZonesPart:
     near = None
     if not part.whole:
         frames = range(part.first, min(part.first + part.per * WINDOW, memory.frames))
         label = t("memory.picture", first=formats.pfn(frames.start), last=formats.pfn(frames.stop - 1))
         near = cells_svg(codes, frames, part.per, marks.changed_frames, pfn, label)
-    return PhysicalBand(
-        zoom=_zoom(part, memory, pfn),
-        zones=ZonesPart(
-            cell_words=t("memory.cell", frames=part.per, size=formats.pages(part.per)),
-            near=near,
-            zones=tuple(_zone(zone, memory, marks, pfn, codes if part.whole else None) for zone in memory.zones),
-        ),
-        orders=OrdersPart(tuple(zone.zone for zone in buddy), _orders(buddy, marks)),
-        around=AroundPart(
-            summary=_summary(chosen),
-            neighbours=tuple(_frame_box(frame, chosen, marks) for frame in neighbours),
-            neighbours_words="" if not neighbours else _frames_to(neighbours[0].pfn, neighbours[-1].pfn),
-        ),
+    return ZonesPart(
+        cell_words=t("memory.cell", frames=part.per, size=formats.pages(part.per)),
+        near=near,
+        zones=tuple(_zone(zone, memory, marks, pfn, codes if part.whole else None) for zone in memory.zones),
     )
 
 

@@ -222,6 +222,11 @@ def _curves(step: ReclaimStepView) -> tuple[CurvePart, ...]:
     return tuple(_curve(curve, step) for curve in step.curves if len(curve.points) > 1)
 
 
+def has_stories(step: ReclaimStepView) -> bool:
+    """Whether the band tells anything of the step at all."""
+    return bool(step.woken or step.kswapd.count or step.stalls or step.killed)
+
+
 def _stories(step: ReclaimStepView) -> tuple[str, ...]:
     """Who was woken, stalled or killed, a sentence each."""
     found = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio.to_thread
 from sqlalchemy import select
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from app.store.journal import Journal
+
+DRAFTS_AT_HAND: Final = 64
+"""Machines whose programs need not be read again for each of their pages."""
 
 
 class Draft(NamedTuple):
@@ -29,6 +34,9 @@ class Texts:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._drafts: OrderedDict[str, Draft | None] = OrderedDict()
+        """What the machines that were asked for last have, as the file has it: nobody else writes there."""
+        self._drafts_written = 0
 
     async def keep_draft(self, machine_id: str, draft: Draft) -> None:
         """The machine's program from now on. The machine must be there."""
@@ -39,10 +47,22 @@ class Texts:
         def job(connection: Connection) -> None:
             connection.execute(statement)
 
-        await settled(self._journal.writer.submit(job))
+        self._forget_draft(machine_id)
+        loop, writing = asyncio.get_running_loop(), self._journal.writer.submit(job)
+        # Whoever read meanwhile may have read what was there before; it may be written even where nobody waits for it.
+        writing.add_done_callback(lambda _: loop.call_soon_threadsafe(self._forget_draft, machine_id))
+        await settled(writing)
+
+    def _forget_draft(self, machine_id: str) -> None:
+        self._drafts_written += 1
+        self._drafts.pop(machine_id, None)
 
     async def draft(self, machine_id: str) -> Draft | None:
         """The machine's program, if it has one."""
+        drafts, written = self._drafts, self._drafts_written
+        if machine_id in drafts:
+            drafts.move_to_end(machine_id)
+            return drafts[machine_id]
         table = schema.programs
         statement = select(table.c.text, table.c.base).where(table.c.machine_id == machine_id)
 
@@ -50,7 +70,12 @@ class Texts:
             row = connection.execute(statement).one_or_none()
             return None if row is None else Draft(*row)
 
-        return await anyio.to_thread.run_sync(self._journal.look, question)
+        found = await anyio.to_thread.run_sync(self._journal.look, question)
+        if written == self._drafts_written:
+            drafts[machine_id] = found
+            if len(drafts) > DRAFTS_AT_HAND:
+                drafts.popitem(last=False)
+        return found
 
     async def keep_share(self, share_id: str, session: str, created: str) -> None:
         """A shared session, for good. One that is there already stays as it is."""

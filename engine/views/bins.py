@@ -82,8 +82,12 @@ def bins_of(words: LibcWords) -> tuple[Bin, ...]:
         if head:
             links, damaged = _single(words, head, 0)
             found.append(Bin(BinKind.FAST, index, index + 2 << 3, None, links, damaged))
+    word = words.probe.word
     for index in range(1, NBINS - 1):
-        links, damaged = _double(words, bin_at(words.arena, index))
+        header = bin_at(words.arena, index)
+        if word(header + BK) == header:
+            continue
+        links, damaged = _double(words, header)
         if links:
             found.append(Bin(_kind(index), index, _size(index), None, links, damaged))
     return tuple(found)

@@ -71,7 +71,7 @@ def damage(session: Session, pid: int = 0) -> DamageView | None:
     """What went wrong in process `pid`; None where nothing did. Raises KeyError for an unknown pid."""
     ended = session.machine.processes[pid].ended
     if ended is None:
-        return _alive(session, pid)
+        return damage_at(session, pid, suspects(session.machine, pid))
     for version in range(session.version, 0, -1):
         outcome = session.outcomes[version - 1]
         if outcome.ended == ended:
@@ -192,8 +192,8 @@ def _unnoticed(history: History) -> _Verdict | None:
 # --- a process that lives --------------------------------------------------------------------------------------------
 
 
-def _alive(session: Session, pid: int) -> DamageView | None:
-    words = suspects(session.machine, pid)
+def damage_at(session: Session, pid: int, words: list[int]) -> DamageView | None:
+    """What went wrong in a living process, whose `words` contradict each other (see suspects.py); None where none do."""
     if not words:
         return None
     history = History(session, pid)

@@ -117,11 +117,20 @@ class HeapView:
 
 def heap(machine: Machine, pid: int = 0) -> HeapView:
     """The heap of process `pid`. Raises KeyError for an unknown pid."""
+    return _heap(machine, pid, None)
+
+
+def heap_of(machine: Machine, pid: int, lists: tuple[Bin, ...]) -> HeapView:
+    """The same for who has read the free lists already. Raises KeyError for an unknown pid."""
+    return _heap(machine, pid, lists)
+
+
+def _heap(machine: Machine, pid: int, lists: tuple[Bin, ...] | None) -> HeapView:
     words = libc_words(machine, pid)
     brk = machine.processes[pid].task.mm.brk
     if words is None:
         return HeapView(pid, 0, brk, (), _mapped_without_a_heap(machine, pid), None)
-    listed = _listed(bins_of(words))
+    listed = _listed(bins_of(words) if lists is None else lists)
     slots = _slots(machine, pid)
     mapped = _mapped(machine, pid, words.probe, range(words.first_chunk, words.top))
     chunks, broken_at = _walk(words, words.first_chunk, listed, slots)

@@ -34,9 +34,10 @@ class Probe:
     def word(self, address: int) -> int | None:
         """The word at a 4-aligned address."""
         page = address >> FRAME_SHIFT
-        if page not in self._frames:
-            self._frames[page] = self._words(address)
-        words = self._frames[page]
+        try:
+            words = self._frames[page]
+        except KeyError:
+            words = self._frames[page] = self._words(address)
         return None if words is None else words[(address & _OFFSET) >> 2]
 
     def half(self, address: int) -> int | None:

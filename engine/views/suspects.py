@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from engine.libc.chunk import BK, FD, PREV_INUSE, SIZE, SIZE_MASK, SIZE_SZ
 from engine.libc.state import FASTBINS, TCACHE_ENTRIES, bin_at, csize2tidx
-from engine.views.bins import Bin, BinKind, bins_of
-from engine.views.heap import ChunkState, ChunkView, HeapView, heap
+from engine.views.bins import Bin, BinKind, bins
+from engine.views.heap import ChunkState, ChunkView, HeapView, heap_of
 from engine.views.libc_words import LibcWords, libc_words
 
 if TYPE_CHECKING:
@@ -22,16 +22,21 @@ _FILED: Final = (ChunkState.UNSORTED, ChunkState.SMALL, ChunkState.LARGE)
 
 def suspects(machine: Machine, pid: int) -> list[int]:
     """The words, the most telling first; none where the heap of process `pid` makes sense. KeyError: no such pid."""
+    lists = bins(machine, pid).bins
+    return suspects_of(machine, pid, heap_of(machine, pid, lists), lists)
+
+
+def suspects_of(machine: Machine, pid: int, seen: HeapView, lists: tuple[Bin, ...]) -> list[int]:
+    """The same for who has looked at the heap and the free lists already. KeyError: no such pid."""
     words = libc_words(machine, pid)
     if words is None:
         return []
-    seen = heap(machine, pid)
     found: list[int] = []
     found += _broken(words, seen)
     for chunk in seen.chunks:
         found += _contradictions(words, chunk)
     found += _swallowed(machine, pid, seen)
-    for bin_ in bins_of(words):
+    for bin_ in lists:
         found += _in_bin(words, bin_)
     return list(dict.fromkeys(found))
 
