@@ -239,11 +239,10 @@ static void tell_file(const char *path) { say("%s", read_all(path)); }
 """
 
 _WRITE_FILE: Final = r"""
-static void write_file(const char *path, long value)
+static void write_file(const char *path, const char *text)
 {
-    char text[32];
-    int file = open(path, O_WRONLY), length = snprintf(text, sizeof text, "%ld\n", value);
-    int written = write(file, text, length);
+    int file = open(path, O_WRONLY);
+    int written = write(file, text, strlen(text));
     if (written < 0)
         say("%s\n", strerrorname_np(errno));
     else
@@ -253,7 +252,7 @@ static void write_file(const char *path, long value)
 """
 
 _SYSCTL: Final = r"""
-static void set_sysctl(const char *name, long value)
+static void set_sysctl(const char *name, const char *text)
 {
     char path[128];
     if (!getenv("PAGEWALK_SYSCTL")) {
@@ -261,7 +260,7 @@ static void set_sysctl(const char *name, long value)
         return;
     }
     snprintf(path, sizeof path, "/proc/sys/vm/%s", name);
-    write_file(path, value);
+    write_file(path, text);
 }
 """
 

@@ -221,7 +221,12 @@ _OPERATIONS: Final[dict[str, tuple[str, Callable[[_Operands, dict[str, Any]], c.
         "as|data|stack|memlock BYTES",
         lambda o, k: c.Rlimit(resource=o.choice(0, _LIMITS, "limit"), limit=o.number(1), **k),
     ),
-    "sysctl": ("NAME VALUE", lambda o, k: c.Sysctl(name=o.words[0], value=o.number(1), **k)),
+    "sysctl": (
+        "NAME VALUE [VALUE] [VALUE] [VALUE]",
+        lambda o, k: c.Sysctl(
+            name=o.words[0], value=o.number(1), rest=tuple(map(o.number, range(2, len(o.words)))), **k
+        ),
+    ),
     "file": ("N PATH SIZE", lambda o, k: c.OpenFile(file=o.number(0), path=o.words[1], size=o.number(2), **k)),
     "sync": ("", lambda o, k: c.Sync(**k)),
     "fork": ("N", lambda o, k: c.Fork(child=o.number(0), **k)),

@@ -173,19 +173,22 @@ def _pid(command: str, machine: Machine, word: str) -> int:
     raise _Refused(f"{command}: there is no process {word}; there are {known}")
 
 
-def _setting(machine: Machine, name: str) -> int:
-    values = machine.kernel.sysctl.values
-    if name not in values:
-        raise _Refused(f"sysctl: there is no vm.{name}; there are {', '.join(values)}")
-    return values[name]
+def _setting(machine: Machine, name: str) -> str:
+    told = machine.kernel.sysctl.told()
+    if name == "drop_caches":
+        raise _Refused("sysctl: permission denied on key 'vm.drop_caches': it can only be written")
+    if name not in told:
+        raise _Refused(f"sysctl: there is no vm.{name}; there are {', '.join(told)}")
+    return told[name]
 
 
 def _sysctl(machine: Machine, pid: int, words: list[str]) -> Answer:
     if not words or words == ["-a"]:
-        return Answer((Piece("".join(f"vm.{name} = {v}\n" for name, v in machine.kernel.sysctl.values.items())),))
+        return Answer((Piece("".join(f"vm.{name} = {v}\n" for name, v in machine.kernel.sysctl.told().items())),))
     if "=" in "".join(words):
         raise _Refused("sysctl: this terminal only looks; type sysctl swappiness 10 as a command, so that it is a step")
-    return Answer((Piece("".join(f"{word} = {_setting(machine, word.removeprefix('vm.'))}\n" for word in words)),))
+    names = [word.removeprefix("vm.") for word in words]
+    return Answer((Piece("".join(f"vm.{name} = {_setting(machine, name)}\n" for name in names)),))
 
 
 def _pmap(machine: Machine, pid: int, words: list[str]) -> Answer:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from engine.config import MachineConfig
     from engine.hardware.cpu import Cpu
 
-ENGINE_VERSION: Final = "1"
+ENGINE_VERSION: Final = "2"
 """Changes whenever the same commands could give other results than before."""
 FIRST_PID: Final = 0
 _NO_CODE: Final = -1

@@ -19,7 +19,8 @@ _PROTECTIONS: Final = ("r", "rw", "rx", "none")
 _SIZE_HINTS: Final = ("4096", "64K", "1M")
 _SYSCTLS: Final = (
     "swappiness", "min_free_kbytes", "page-cluster", "overcommit_memory", "overcommit_ratio", "drop_caches",
-    "watermark_scale_factor", "dirty_ratio", "dirty_background_ratio", "vfs_cache_pressure", "max_map_count",
+    "watermark_scale_factor", "watermark_boost_factor", "dirty_ratio", "dirty_background_ratio", "vfs_cache_pressure",
+    "max_map_count", "lowmem_reserve_ratio", "percpu_pagelist_high_fraction", "panic_on_oom", "oom_kill_allocating_task",
 )  # fmt: skip
 
 

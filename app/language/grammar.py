@@ -26,6 +26,7 @@ _FORMS: Final = {
     "fork": "fork CHILD",
     "wait": "wait CHILD",
     "free": "free PTR",
+    "sysctl": "sysctl NAME VALUE…",
 }
 """Where a form says more than the fields' names do."""
 

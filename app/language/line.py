@@ -103,6 +103,8 @@ def _arranged(op: str, slot: Token | None, given: list[Token], slots: frozenset[
         given = _with_slot(op, slot, given)
     if op == "mmap":
         return _mmap(given, slots, behind)
+    if op == "sysctl" and len(given) > len(names):
+        given[2:] = [Token(",".join(token.text for token in given[2:]), given[2].column)]
     needed = sum(not grammar.optional(found) for _, found in typed)
     needed -= op in ("fork", "file")
     if takes_slot and op not in grammar.SLOT_IS_READ and slot is None and len(given) == needed - 1:

@@ -49,6 +49,8 @@ def converted(name: str, word: str, hint: Any) -> Any:
     origin = get_origin(hint)
     if origin is Literal:
         return choice(name, word, get_args(hint))
+    if origin is tuple and get_args(hint)[0] is int:
+        return tuple(number(name, part) for part in word.split(","))
     if origin is tuple:
         return tuple(choice(name, part, get_args(get_args(hint)[0])) for part in word.split(","))
     if origin in (Union, UnionType) and NoneType in get_args(hint):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from app.language import grammar
 from app.language.names import name_of
 from app.language.operands import PARAMETERS, SIZES, size_words
-from engine.commands import Fork, Mallopt, Mmap, Mremap, OpenFile, Realloc, Wait
+from engine.commands import Fork, Mallopt, Mmap, Mremap, OpenFile, Realloc, Sysctl, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +49,8 @@ def line_of_command(command: Command) -> str:
             text = f"{command.op} {name_of(command.child)}"
         case OpenFile() if command.size < 0:
             text = f"file {command.file} {command.path}"
+        case Sysctl():
+            text = " ".join(["sysctl", command.name, *map(str, (command.value, *command.rest))])
         case Mallopt() if command.parameter in _PARAMETER_NAMES:
             text = f"mallopt {_PARAMETER_NAMES[command.parameter]} {command.value}"
         case _:
@@ -108,5 +110,5 @@ def _word(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):
-        return ",".join(value) or _NO_FLAGS
+        return ",".join(map(str, value)) or _NO_FLAGS
     return "anon" if value is None else str(value)

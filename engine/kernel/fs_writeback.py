@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
 
 _CENTISECOND: Final = 10_000_000
+_MILLISECOND: Final = 1_000_000
+_UINT_MAX: Final = 2**32 - 1
+_INT_MAX: Final = 2**31 - 1
+_MAX_JIFFY_OFFSET: Final = ((2**31 - 1 >> 1) - 1) * 4 * _MILLISECOND
+"""The longest time that a timer of this kernel is set to: 49 days, in nanoseconds."""
 NEVER: Final = 1 << 62
 
 
@@ -37,7 +42,9 @@ class FsWriteback:
         """When the flusher's timer rings, in simulated nanoseconds."""
 
     def _interval(self) -> int:
-        return self.kernel.sysctl["dirty_writeback_centisecs"] * _CENTISECOND
+        """msecs_to_jiffies(dirty_writeback_interval * 10): what overflows an int, as -1 does, is as long as can be."""
+        milliseconds = self.kernel.sysctl["dirty_writeback_centisecs"] * 10 & _UINT_MAX
+        return milliseconds * _MILLISECOND if milliseconds <= _INT_MAX else _MAX_JIFFY_OFFSET
 
     # --- dirty and clean ---------------------------------------------------------------------------------------------
 

@@ -92,7 +92,8 @@ class Mmap:
         sysctl, swap = self.kernel.sysctl, self.kernel.swapfile.total_pages
         if sysctl["overcommit_kbytes"]:
             return (sysctl["overcommit_kbytes"] >> _KB_TO_PAGES) + swap
-        return (self.kernel.oom_kill.total_pages() - swap) * sysctl["overcommit_ratio"] // 100 + swap
+        # An unsigned long, which a large ratio overflows.
+        return ((self.kernel.oom_kill.total_pages() - swap) * sysctl["overcommit_ratio"] % _WORD) // 100 + swap
 
     def security_vm_enough_memory(self, mm: Mm, pages: int) -> None:
         """__vm_enough_memory(): promises `pages` more to `mm`. Raises Errno(ENOMEM), with no promise made."""

@@ -3,8 +3,8 @@
 A process's points are its pages in RAM and in swap and its page tables, plus oom_score_adj thousandths of all memory.
 The victim is gone at once, unless it is the one that runs: that dies when it is back at the edge of the kernel.
 
-Left out: memory cgroups, the call trace in the report, the reaper thread, panic_on_oom. Where Linux panics because nobody may
-be killed, the running process dies.
+Where nobody may be killed, or panic_on_oom says so, Linux panics: the machine stands still, and no process runs ever again.
+Left out: memory cgroups, the call traces in the log, the reaper thread.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.kernel.task import Task
 
 OOM_SCORE_ADJ_MIN: Final = -1000
+_COMPULSORY: Final = 2
 _KB_SHIFT: Final = PAGE_SHIFT - 10
 
 
@@ -78,6 +79,10 @@ class OomKill:
             return False
         if not gfp & _GFP_FS:
             return True
+        if kernel.sysctl["panic_on_oom"]:
+            kind = "compulsory" if kernel.sysctl["panic_on_oom"] == _COMPULSORY else "system-wide"
+            self._dump_header(gfp, order, None)
+            return self._panic(f"Out of memory: {kind} panic_on_oom is enabled")
         victim: Task | None
         if kernel.sysctl["oom_kill_allocating_task"] and current.oom_score_adj != OOM_SCORE_ADJ_MIN:
             victim, message = current, "Out of memory (oom_kill_allocating_task)"
@@ -86,7 +91,7 @@ class OomKill:
         self._dump_header(gfp, order, victim)
         if victim is None:
             kernel.log.printk("Out of memory and no killable processes...")
-            victim = current
+            return self._panic("System is deadlocked on memory")
         scores = tuple((task.pid, points) for task, points in self.scores())
         with kernel.trace.open(OomKillProcess(victim.pid, scores)):
             self._kill(victim, message)
@@ -105,6 +110,20 @@ class OomKill:
         kernel.exit.do_exit(victim)
         kernel.killed.append(victim.pid)
 
+    def _panic(self, message: str) -> bool:
+        """panic(): nothing runs any more. Here every process ends, the running one at the edge of the kernel; always False."""
+        kernel = self.kernel
+        kernel.log.printk(f"Kernel panic - not syncing: {message}")
+        kernel.log.printk(f"---[ end Kernel panic - not syncing: {message} ]---")
+        kernel.work_pending = True
+        for task in list(kernel.tasks.values()):
+            if task is kernel.current:
+                task.sigkill_pending = True
+            elif task is not kernel.fork.making:
+                kernel.exit.do_exit(task)
+                kernel.killed.append(task.pid)
+        return False
+
     # --- the report --------------------------------------------------------------------------------------------------
 
     def _dump_header(self, gfp: int, order: int, victim: Task | None) -> None:
@@ -117,6 +136,17 @@ class OomKill:
         )
         for line in show_mem(kernel):
             printk(line)
+        if kernel.sysctl["oom_dump_tasks"]:
+            self._dump_tasks()
+        if victim is not None:
+            printk(
+                "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,"
+                f"task={victim.comm},pid={victim.pid},uid=0"
+            )
+
+    def _dump_tasks(self) -> None:
+        """dump_tasks()."""
+        kernel, printk = self.kernel, self.kernel.log.printk
         printk("Tasks state (memory values in pages):")
         printk("[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name")
         for task in kernel.tasks.values():
@@ -124,11 +154,6 @@ class OomKill:
             printk(
                 f"[{task.pid:7}] {0:5} {task.pid:5} {mm.total_vm:8} {mm.rss:8} {mm.pgtables_bytes:8} {mm.swap_rss:8}"
                 f"         {task.oom_score_adj:5} {task.comm}"
-            )
-        if victim is not None:
-            printk(
-                "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,"
-                f"task={victim.comm},pid={victim.pid},uid=0"
             )
 
 

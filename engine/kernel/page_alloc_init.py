@@ -15,7 +15,7 @@ from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE
 from engine.kernel.mmzone import Pglist, Watermark, Zone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 SWAP_CLUSTER_MAX: Final = 32
 _KB_PER_PAGE: Final = PAGE_SIZE >> 10
@@ -173,9 +173,20 @@ def percpu_pagelist_high_fraction_sysctl_handler(pgdat: Pglist, fraction: int) -
         zone_set_pageset_high_and_batch(zone)
 
 
+def lowmem_reserve_ratio_sysctl_handler(pgdat: Pglist, ratios: Sequence[int]) -> None:
+    """vm.lowmem_reserve_ratio: a zone keeps 1/ratio of the zones above it from requests they could have served; 0: nothing.
+
+    Fewer numbers than zones set the first ones, DMA's, Normal's, … ; those below 0 become 0.
+    """
+    for zone, ratio in enumerate(ratios[:MAX_NR_ZONES]):
+        pgdat.lowmem_reserve_ratio[zone] = max(ratio, 0)
+    setup_per_zone_lowmem_reserve(pgdat)
+
+
 ZONE_SYSCTLS: Final[Mapping[str, Callable[[Pglist, int], None]]] = MappingProxyType(
     {
         "min_free_kbytes": min_free_kbytes_sysctl_handler,
+        "percpu_pagelist_high_fraction": percpu_pagelist_high_fraction_sysctl_handler,
         "watermark_boost_factor": watermark_boost_factor_sysctl,
         "watermark_scale_factor": watermark_scale_factor_sysctl_handler,
     }

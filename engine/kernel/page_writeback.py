@@ -2,8 +2,7 @@
 
 Once more than dirty_background_ratio of what could be dirty is (or dirty_background_bytes), the flusher writes the pages that have
 been dirty longest; what has been dirty for long it writes in any case (fs_writeback.py).
-Left out: the threads' own pace (the flusher's work is done where it is woken, and waits for nobody), bandwidth estimates,
-high memory's being no part of what could be dirty.
+Left out: the threads' own pace (the flusher's work is done where it is woken, and waits for nobody), bandwidth estimates.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from engine.clock import COSTS
 from engine.events.vmscan import WritebackSinglePage
 from engine.hardware.disk import Disk, DiskError
 from engine.kernel.fs import AddressSpace, FileSystem, Inode
+from engine.kernel.gfp import ZoneType
 from engine.kernel.mm_types import PAGE_SHIFT, PAGE_SIZE, PG_DIRTY, PG_LOCKED, PG_SWAPBACKED, PG_WRITEBACK, Page
 from engine.kernel.page_io import KB_A_PAGE
 from engine.kernel.swap import LruList
@@ -88,10 +88,24 @@ class PageWriteback:
         lists = kernel.swap.lists
         free = sum(zone.nr_free_pages for zone in kernel.page_alloc.zones)
         free -= min(free, kernel.page_alloc.pgdat.totalreserve_pages)
-        available = free + len(lists[LruList.INACTIVE_FILE]) + len(lists[LruList.ACTIVE_FILE]) + 1
+        available = free + len(lists[LruList.INACTIVE_FILE]) + len(lists[LruList.ACTIVE_FILE])
+        if not kernel.sysctl["highmem_is_dirtyable"]:
+            available -= self._highmem_dirtyable_memory(available)
+        available += 1
         limit = self._limit(available, "dirty_ratio", "dirty_bytes")
         background = self._limit(available, "dirty_background_ratio", "dirty_background_bytes")
         return background if background < limit else limit // 2, limit
+
+    def _highmem_dirtyable_memory(self, total: int) -> int:
+        """highmem_dirtyable_memory(): how many of the `total` pages that could be dirty lie in high memory."""
+        found = 0
+        for zone in self.kernel.page_alloc.zones:
+            if zone.zone_type == ZoneType.HIGHMEM:
+                lists = self.kernel.swap.lists
+                found += zone.nr_free_pages - min(zone.nr_free_pages, zone.high_wmark_pages)
+                for lru in (LruList.INACTIVE_FILE, LruList.ACTIVE_FILE):
+                    found += sum(1 for pfn in lists[lru] if pfn >= zone.zone_start_pfn)
+        return min(found, total)
 
     def _limit(self, available: int, ratio: str, limit: str) -> int:
         """The limit in pages: so many bytes, or where that is 0 a share of what could be dirty."""

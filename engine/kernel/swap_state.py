@@ -29,6 +29,8 @@ from engine.kernel.xarray import XArray
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
 
+_SHIFT_MASK: Final = 31
+"""An x86 CPU shifts by the low five bits of the count."""
 SWAP_ADDRESS_SPACE_SHIFT: Final = 14
 RECLAIM_GFP: Final = _GFP_HIGH | _GFP_NOMEMALLOC | _GFP_NOWARN
 """How hard reclaim tries to get a node for a page that it wants to swap out: not by reclaim."""
@@ -189,7 +191,7 @@ class SwapState:
 
     def _swapin_nr_pages(self, offset: int) -> int:
         """swapin_nr_pages(): how many slots to read, by how many of those read ahead before were used."""
-        most = 1 << self.kernel.sysctl["page-cluster"]
+        most = 1 << (self.kernel.sysctl["page-cluster"] & _SHIFT_MASK)
         if most <= 1:
             return 1
         hits, self.hits = self.hits, 0

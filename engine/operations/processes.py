@@ -58,7 +58,7 @@ def rlimit(machine: Machine, process: Process, command: Rlimit, address: int) ->
 def sysctl(machine: Machine, process: Process, command: Sysctl, address: int) -> Outcome:
     """Writes /proc/sys/vm/NAME."""
     try:
-        machine.kernel.sysctl.write(command.name, command.value)
+        machine.kernel.sysctl.write(command.name, command.value, command.rest)
     except Errno as error:
         return Outcome("sysctl", process.pid, errno=error.number.name)
     return Outcome("sysctl", process.pid)

@@ -192,7 +192,7 @@ def test_what_only_a_simulated_machine_can_do_is_said_to_be_so() -> None:
 
 def test_a_setting_of_the_whole_system_is_left_alone_unless_asked_for() -> None:
     source = export_c(performed("sysctl swappiness 10")[0])
-    assert 'set_sysctl("swappiness", 10);' in source
+    assert 'set_sysctl("swappiness", "10");' in source
     assert 'if (!getenv("PAGEWALK_SYSCTL"))' in source
 
 
