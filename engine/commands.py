@@ -438,7 +438,10 @@ class Rlimit(_Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sysctl(_Command):
-    """Writes /proc/sys/vm/NAME; `rest` are the further numbers of a setting that is several, as lowmem_reserve_ratio is."""
+    """Writes /proc/sys/vm/NAME.
+
+    `rest` are the further numbers of a setting that is several, as lowmem_reserve_ratio is.
+    """
 
     op: Literal["sysctl"] = "sysctl"
     name: str

@@ -22,6 +22,7 @@ from engine.config import PRESETS, MachineConfig
 from engine.outcome import CommandError, Ended, Mapping, Outcome, Signal, returned
 
 VALUES: Final[dict[str, Any]] = {
+    "rest": (64, 0),
     "pid": 3,
     "as_": "slot",
     "prot": "rwx",
