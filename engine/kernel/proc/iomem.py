@@ -23,6 +23,9 @@ _KERNEL_PARTS: Final = {
     "kernel bss": "Kernel bss",
 }
 
+_CODE_AND_DATA_END: Final = {"Kernel code": 0x191BC80, "Kernel data": 0x1D70BC0}
+"""_etext and _edata of Debian's kernel, which do not lie on page boundaries; the small kernel's do."""
+
 
 class Resource(NamedTuple):
     """[start, end] of physical addresses, and what lies inside it."""
@@ -55,7 +58,9 @@ def _kernel_image(kernel: Kernel) -> list[Resource]:
     for taken in kernel.boot.reserved:
         name = _KERNEL_PARTS.get(taken.owner)
         if name is not None and name not in parts:
-            parts[name] = Resource(taken.start_pfn << PAGE_SHIFT, (taken.end_pfn << PAGE_SHIFT) - 1, name)
+            start, end = taken.start_pfn << PAGE_SHIFT, taken.end_pfn << PAGE_SHIFT
+            exact = _CODE_AND_DATA_END.get(name, end)
+            parts[name] = Resource(start, (exact if start < exact < end else end) - 1, name)
     return list(parts.values())
 
 

@@ -1,7 +1,7 @@
 """fs/proc/page.c: /proc/kpagecount and /proc/kpageflags: 64 bits a frame, for programs that look at memory as a whole.
 
 kpagecount says how often a frame is mapped; kpageflags has a bit for everything that is known of it (KPF_…).
-Left out: idle page tracking, hardware poison, huge pages: their bits are never set.
+Left out: idle page tracking, hardware poison, huge pages, buffer heads (KPF_PRIVATE): their bits are never set.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from engine.kernel.mm_types import (
     PG_ACTIVE,
     PG_ANON,
+    PG_ANON_EXCLUSIVE,
     PG_DIRTY,
     PG_LOCKED,
     PG_LRU,
@@ -55,8 +56,13 @@ _COPIED: Final = (
     (PG_UNEVICTABLE, 18),
     (PG_TABLE, 26),
     (PG_MLOCKED, 33),
+    (PG_ANON_EXCLUSIVE, 34),
+    (PG_SWAPCACHE, 37),
 )
-"""Flags that are told as they are: the page's bit, and the number of its KPF_ bit."""
+"""Flags that are told as they are: the page's bit, and the number of its KPF_ bit.
+
+The last two are bits of other names that Linux uses twice: PG_mappedtodisk and PG_owner_priv_1.
+"""
 
 
 def max_dump_pfn(kernel: Kernel) -> int:

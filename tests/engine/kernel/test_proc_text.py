@@ -8,7 +8,20 @@ from typing import Final
 
 import pytest
 
-from engine.commands import AllocPages, Fork, KmemCacheAlloc, KmemCacheCreate, Malloc, Mmap, OpenFile, Pagemap, Touch
+from engine.commands import (
+    AllocPages,
+    Fork,
+    KmemCacheAlloc,
+    KmemCacheCreate,
+    Madvise,
+    Malloc,
+    Mlock,
+    Mmap,
+    OpenFile,
+    Pagemap,
+    Sync,
+    Touch,
+)
 from engine.config import MachineConfig
 from engine.kernel.proc.meminfo import meminfo_lines
 from engine.kernel.proc.swaps import HEADER, swaps_line
@@ -100,9 +113,9 @@ def test_iomem_tells_ram_and_where_the_kernel_lies_in_it() -> None:
         "000f0000-000fffff : Reserved\n"
         "  000f0000-000fffff : System ROM\n"
         "00100000-03fdcfff : System RAM\n"
-        "  01000000-0191bfff : Kernel code\n"
+        "  01000000-0191bc7f : Kernel code\n"
         "  0191c000-01c38fff : Kernel rodata\n"
-        "  01c39000-01d70fff : Kernel data\n"
+        "  01c39000-01d70bbf : Kernel data\n"
         "  01e72000-01ee5fff : Kernel bss\n"
         "03fdd000-03ffffff : Reserved\n"
     )
@@ -161,3 +174,65 @@ def test_kpageflags_tells_what_each_frame_is() -> None:
     assert flags(machine, pfn) == flags(machine, pfn + 1) == set()
     largest = next(iter(machine.kernel.page_alloc.zones[0].free_area[10].blocks))
     assert flags(machine, largest) == flags(machine, largest + 1023) == {"BUDDY"}
+
+
+REAL_FLAGS: Final = {
+    # what the real machine told of a page in each of these states
+    "anonymous": 0x4_0000_5828,
+    "locked": 0x6_0004_582C,
+    "lazily freed": 0x4_0000_1828,
+    "read back from swap": 0x20_0000_7828,
+    "written after that": 0x4_0000_5838,
+    "the zero page": 0x1_0100_0000,
+}
+REAL_PAGEMAP: Final = {
+    "anonymous": 0x102,
+    "the zero page": 0x100,
+    "file": 0x142,
+    "a page of two mappings": 0x140,
+    "swap": 0x080,
+}
+"""Bits 55 to 63 of a page's entry in pagemap."""
+
+
+def test_pagemap_and_kpageflags_are_the_real_machines_bit_for_bit() -> None:
+    machine = Machine(MachineConfig(ram_mb=64, swap_mb=64, disk_mb=64))
+
+    def entry(slot: str, page: int = 0) -> int:
+        return numbers(machine.proc_bytes("pagemap", (places[slot] // PAGE + page) * 8, 8))[0]
+
+    def told(page: int) -> int:
+        return numbers(machine.proc_bytes("kpageflags", (entry("a", page) & (1 << 55) - 1) * 8, 8))[0]
+
+    machine.perform(OpenFile(file=0, path="/mnt/f", size=4 * PAGE))
+    machine.perform(Sync())
+    maps = {
+        "a": Mmap(as_="a", length=1 << 20),
+        "m": Mmap(as_="m", length=2 * PAGE, file=0, flags=("shared",)),
+        "p": Mmap(as_="p", length=PAGE, file=0, offset=PAGE),
+        "z": Mmap(as_="z", length=PAGE),
+    }
+    places = {slot: machine.perform(command).ret or 0 for slot, command in maps.items()}
+    machine.perform(Touch(ptr="a", length=1 << 20))
+    for slot in "mpz":
+        machine.perform(Touch(ptr=slot, length=1, access="r"))
+    [zero] = numbers(machine.proc_bytes("kpageflags", machine.kernel.boot.empty_zero_page * 8, 8))
+    machine.perform(Mlock(ptr="a+4096", length=PAGE))
+    machine.perform(Madvise(ptr=f"a+{2 * PAGE}", length=PAGE, advice="free"))
+    machine.kernel.swap.lru_add_drain()
+    machine.perform(Madvise(ptr=f"a+{64 * PAGE}", length=32 * PAGE, advice="pageout"))
+    found = {"anonymous": told(0), "locked": told(1), "lazily freed": told(2), "the zero page": zero}
+    bits = {
+        "anonymous": entry("a"),
+        "the zero page": entry("z"),
+        "file": entry("m"),
+        "a page of two mappings": entry("p"),
+    }
+    bits["swap"] = entry("a", 64)
+    assert {name: each >> 55 for name, each in bits.items()} == REAL_PAGEMAP
+    assert bits["swap"] & (1 << 55) - 1 == 1 << 5, "slot 1 of area 0"
+    machine.perform(Touch(ptr=f"a+{64 * PAGE}", length=1, access="r"))
+    found["read back from swap"] = told(64)
+    machine.perform(Touch(ptr=f"a+{64 * PAGE}", length=1))
+    found["written after that"] = told(64)
+    assert found == REAL_FLAGS
