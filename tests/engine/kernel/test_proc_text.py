@@ -236,3 +236,16 @@ def test_pagemap_and_kpageflags_are_the_real_machines_bit_for_bit() -> None:
     machine.perform(Touch(ptr=f"a+{64 * PAGE}", length=1))
     found["written after that"] = told(64)
     assert found == REAL_FLAGS
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_slabinfo_has_its_caches_in_linuxs_order_with_linuxs_geometry(machine: str) -> None:
+    def geometry(text: str) -> dict[str, list[str]]:
+        return {line.split()[0]: line.split()[3:6] for line in text.splitlines()[2:]}
+
+    theirs = geometry(FILES[f"slabinfo.{machine}"])
+    box = Machine(MachineConfig(ram_mb=64))
+    ours = geometry(box.proc_file("slabinfo"))
+    assert list(ours.items()) == [(name, sizes) for name, sizes in theirs.items() if name in ours]
+    box.perform(KmemCacheCreate(name="thing", size=3000))
+    assert next(iter(geometry(box.proc_file("slabinfo")))) == "thing"
