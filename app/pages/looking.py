@@ -11,7 +11,7 @@ from engine.views.address_space import KERNEL_START
 from engine.views.buddy import ZoneBuddy
 from engine.views.heap import heap_of
 from engine.views.ledger import LedgerView
-from engine.views.lru_lists import LruPages
+from engine.views.lru_lists import LruPages, lru_accessed
 from engine.views.physical_memory import PhysicalMemoryView
 from engine.views.reclaim import ReclaimView
 from engine.views.reclaim_step import ReclaimStepView
@@ -105,4 +105,8 @@ class Looking:
 
     def lists(self, ends: int) -> tuple[LruPages, ...]:
         """Reclaim's lists, so many pages from each end."""
-        return views.lru_lists(self.machine, ends)
+        return self.kept.view(("lists", ends, self.accessed(ends)), lambda: views.lru_lists(self.machine, ends))
+
+    def accessed(self, ends: int) -> tuple[bool, ...]:
+        """Which of those pages were accessed: user mode changes that."""
+        return lru_accessed(self.machine, ends)

@@ -395,11 +395,12 @@ def _space(of: Setting, frames: dict[int, int]) -> SpaceBand:
 
 
 def _reclaim(of: Setting, used: tuple[UsedSlot, ...]) -> ReclaimBand:
-    """Accessed bits change in user mode: the lists are looked at each time, and drawn where they or the marks differ."""
-    look, chosen, lists, step = of.look, of.chosen, of.look.lists(LIST_ENDS), of.look.reclaim_step
+    """Accessed bits change in user mode: they are looked at each time, and the lists where they or the marks differ."""
+    look, chosen, step = of.look, of.chosen, of.look.reclaim_step
+    story, accessed = step if has_stories(step) else None, look.accessed(LIST_ENDS)
     return look.kept.part(
-        ("reclaim", chosen.pid, step if has_stories(step) else None, lists, used, of.marks.among("frame:", "swap:")),
-        lambda: reclaim_band(step, look.reclaim, lists, used, chosen, of.marks),
+        ("reclaim", chosen.pid, story, accessed, used, of.marks.among("frame:", "swap:")),
+        lambda: reclaim_band(step, look.reclaim, look.lists(LIST_ENDS), used, chosen, of.marks),
     )
 
 

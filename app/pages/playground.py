@@ -160,7 +160,7 @@ async def _command(request: Request, machine_id: str, op: str, pid: int, values:
         own = frozenset() if process is None else frozenset(process.slots)
         return own | frozenset(session.machine.kernel_slots)
 
-    return command_of_words(values.get(WORDS, ""), pid, await machines_of_request(request).look(machine_id, slots))
+    return command_of_words(values.get(WORDS, ""), pid, await machines_of_request(request).glance(machine_id, slots))
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------

@@ -82,10 +82,11 @@ def bins_of(words: LibcWords) -> tuple[Bin, ...]:
         if head:
             links, damaged = _single(words, head, 0)
             found.append(Bin(BinKind.FAST, index, index + 2 << 3, None, links, damaged))
-    word = words.probe.word
-    for index in range(1, NBINS - 1):
-        header = bin_at(words.arena, index)
-        if word(header + BK) == header:
+    first = bin_at(words.arena, 1)
+    backs = words.probe.run(first + FD, 2 * (NBINS - 2))[1::2]
+    for index, back in enumerate(backs, 1):
+        header = first + (index - 1) * CHUNK_HDR_SZ
+        if back == header:
             continue
         links, damaged = _double(words, header)
         if links:
@@ -105,9 +106,10 @@ def _size(index: int) -> int:
 
 def _tcache(words: LibcWords) -> list[Bin]:
     found = []
-    for index in range(TCACHE_MAX_BINS):
-        mem = words.probe.word(words.tcache + TCACHE_ENTRIES + 4 * index) or 0
-        count = words.probe.half(words.tcache + 2 * index) or 0
+    counts = words.probe.run(words.tcache, TCACHE_MAX_BINS // 2)
+    for index, held in enumerate(words.probe.run(words.tcache + TCACHE_ENTRIES, TCACHE_MAX_BINS)):
+        mem = held or 0
+        count = (counts[index >> 1] or 0) >> 16 * (index & 1) & 0xFFFF
         if not mem and not count:
             continue
         links, damaged = _single(words, mem, CHUNK_HDR_SZ)

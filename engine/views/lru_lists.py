@@ -63,12 +63,32 @@ def _list(kernel: Kernel, which: LruList, ends: int) -> LruPages:
     return LruPages(which.name.lower(), len(pages), tuple(oldest), tuple(reversed(youngest)))
 
 
+def lru_accessed(machine: Machine, ends: int = ENDS_SHOWN) -> tuple[bool, ...]:
+    """Of each page that lru_lists() tells, whether it was accessed: the rest of them changes in the kernel alone."""
+    kernel, ends = machine.kernel, max(0, min(ends, _ENDS_MAXIMUM))
+    found: list[bool] = []
+    for which in LruList:
+        pages = kernel.swap.lists[which]
+        left = min(ends, max(0, len(pages) - ends))
+        found += [_accessed(kernel, page) for page in islice(pages.values(), ends)]
+        found += [_accessed(kernel, page) for page in islice(reversed(pages.values()), left)]
+    return tuple(found)
+
+
+def _accessed(kernel: Kernel, page: Page) -> bool:
+    pfn, pte = page.pfn, kernel.memory.pte
+    for vma, address in kernel.rmap.places(page):
+        entry = pte(vma.vm_mm, address)
+        if entry & PTE_ACCESSED and entry >> 12 == pfn:
+            return True
+    return False
+
+
 def _page(kernel: Kernel, page: Page) -> LruPage:
-    entries = (kernel.memory.pte(vma.vm_mm, address) for vma, address in kernel.rmap.places(page))
     flags = page.flags
     return LruPage(
         pfn=page.pfn,
-        accessed=any(entry & PTE_ACCESSED and entry >> 12 == page.pfn for entry in entries),
+        accessed=_accessed(kernel, page),
         referenced=bool(flags & PG_REFERENCED),
         dirty=bool(flags & PG_DIRTY),
         writeback=bool(flags & PG_WRITEBACK),

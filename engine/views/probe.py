@@ -40,6 +40,18 @@ class Probe:
             words = self._frames[page] = self._words(address)
         return None if words is None else words[(address & _OFFSET) >> 2]
 
+    def run(self, address: int, count: int) -> list[int | None]:
+        """`count` words from a 4-aligned address on."""
+        found: list[int | None] = []
+        while count:
+            self.word(address)
+            words, first = self._frames[address >> FRAME_SHIFT], (address & _OFFSET) >> 2
+            here = min(count, WORDS_PER_FRAME - first)
+            found += [None] * here if words is None else words[first : first + here]
+            address += here << 2
+            count -= here
+        return found
+
     def half(self, address: int) -> int | None:
         """The half-word at a 2-aligned address."""
         word = self.word(address & ~3)
