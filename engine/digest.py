@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DIGEST_BYTES: Final = 16
 _PLAIN: Final = (int, str, bytes, float, type(None), Enum)
-_HOST_ONLY: Final = {"_flat", "read_pages", "write_pages"}
+_HOST_ONLY: Final = {"__weakref__", "_flat", "read_pages", "write_pages"}
 
 
 def state_digest(machine: Machine) -> str:

@@ -60,6 +60,7 @@ class Machine:
         self.clock.ns = 0
         if config.resembles:
             resemble(self.kernel, dict(config.resembles), config.image)
+        self.kernel.share_page_tables()
         self.trace.on = True
         # Nobody asked for what happens at boot: the first command is record 0.
 

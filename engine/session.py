@@ -54,11 +54,12 @@ class Session:
         self.machine = Machine(config)
         self.commands: list[Command] = []
         self._outcomes: list[Outcome] = []
-        self._chains: list[bytes] = [blake2b(repr(config).encode(), digest_size=DIGEST_BYTES).digest()]
+        self._chains = bytearray(blake2b(repr(config).encode(), digest_size=DIGEST_BYTES).digest())
+        """The chain at each version, DIGEST_BYTES of each, one behind the other."""
         self._checkpoints: dict[int, Checkpoint] = {}
         self._stretches: list[Stretch] = []
         """What can be taken back, oldest first: each begins where the one before ends, the last ends at this version."""
-        self._looked_at: tuple[int, bytes, int] = (0, self._chains[0], 0)
+        self._looked_at: tuple[int, bytes, int] = (0, bytes(self._chains), 0)
         """A version, its chain, and the last command up to it that was no user mode's: see kernel_mark()."""
 
     @property
@@ -69,11 +70,14 @@ class Session:
     @property
     def chain(self) -> str:
         """A digest over everything that was seen so far: each command's outcome and its time. Cheap, unlike the state's."""
-        return self._chains[self.version].hex()
+        return self.chain_at(self.version)
 
     def chain_at(self, version: int) -> str:
         """The chain as it was after `version` commands of the history that is kept."""
-        return self._chains[version].hex()
+        return self._link_at(version).hex()
+
+    def _link_at(self, version: int) -> bytes:
+        return bytes(self._chains[version * DIGEST_BYTES : (version + 1) * DIGEST_BYTES])
 
     @property
     def outcomes(self) -> Sequence[Outcome]:
@@ -87,15 +91,15 @@ class Session:
         reclaim, files, counters. What the kernel holds is never taken back on one machine object (see undo.py): it was
         entered no more often, and no command came that works on it without being counted as an entry.
         """
-        version, chains = self.version, self._chains
+        version = self.version
         at, chain, last = self._looked_at
-        if at > version or chains[at] != chain:
+        if at > version or self._link_at(at) != chain:
             at = last = 0
         for number in range(version, at, -1):
             if type(self.commands[number - 1]) not in USER_MODE or self._outcomes[number - 1].ended is not None:
                 last = number
                 break
-        self._looked_at = (version, chains[version], last)
+        self._looked_at = (version, self._link_at(version), last)
         kernel = self.machine.kernel
         return kernel.entries, last, kernel.current.pid
 
@@ -111,7 +115,7 @@ class Session:
         self._forget_after(self.version - 1)
         self.commands.append(command)
         self._outcomes.append(outcome)
-        self._chains.append(_link(self._chains[-1], outcome, self.machine.time_ns))
+        self._chains += _link(self._chains[-DIGEST_BYTES:], outcome, self.machine.time_ns)
         if self.version % CHECKPOINT_EVERY == 0:
             self._keep()
         return outcome
@@ -218,7 +222,8 @@ class Session:
 
     def _forget_after(self, version: int) -> None:
         if len(self.commands) > version:
-            del self.commands[version:], self._outcomes[version:], self._chains[version + 1 :]
+            del self.commands[version:], self._outcomes[version:]
+            del self._chains[(version + 1) * DIGEST_BYTES :]
             self._checkpoints = {at: kept for at, kept in self._checkpoints.items() if at <= version}
 
     def _keep(self) -> None:
@@ -237,5 +242,5 @@ def _thaw(checkpoint: Checkpoint) -> Machine:
     return machine
 
 
-def _link(chain: bytes, outcome: Outcome, time_ns: int) -> bytes:
+def _link(chain: bytearray, outcome: Outcome, time_ns: int) -> bytes:
     return blake2b(f"{chain.hex()}{outcome!r}{time_ns}".encode(), digest_size=DIGEST_BYTES).digest()

@@ -70,9 +70,9 @@ class Mmu:
         if upper & needed != needed:
             return _forbidden(upper, write)
         if upper & PTE_PSE:
-            self._mark(directory_pfn, linear >> DIRECTORY_SHIFT, write)
+            upper = self._mark(directory_pfn, linear >> DIRECTORY_SHIFT, write)
             pfn = (upper & PDE_LARGE_FRAME) >> FRAME_SHIFT | vpn & TABLE_MASK
-            tlb.insert(vpn, pfn << FRAME_SHIFT | ram.frame(directory_pfn)[linear >> DIRECTORY_SHIFT] & 0xFFF)
+            tlb.insert(vpn, pfn << FRAME_SHIFT | upper & 0xFFF)
             return pfn
         table_pfn, table_index = upper >> FRAME_SHIFT, vpn & TABLE_MASK
         table = ram.frames.get(table_pfn) or ram.frame(table_pfn)
@@ -82,13 +82,15 @@ class Mmu:
         if not upper & PTE_ACCESSED:
             self._mark(directory_pfn, linear >> DIRECTORY_SHIFT, False)
         if not lower & PTE_ACCESSED or (write and not lower & PTE_DIRTY):
-            self._mark(table_pfn, table_index, write)
-            lower = table[table_index]
+            lower = self._mark(table_pfn, table_index, write)
         tlb.insert(vpn, lower & ~_RIGHTS | lower & upper & _RIGHTS)
         return lower >> FRAME_SHIFT
 
-    def _mark(self, table_pfn: int, index: int, write: bool) -> None:
-        self.ram.writable(table_pfn)[index] |= PTE_ACCESSED | PTE_DIRTY if write else PTE_ACCESSED
+    def _mark(self, table_pfn: int, index: int, write: bool) -> int:
+        """Sets the accessed bit, and for a write the dirty bit; gives the entry as it is then."""
+        table = self.ram.writable(table_pfn)
+        entry = table[index] = table[index] | (PTE_ACCESSED | PTE_DIRTY if write else PTE_ACCESSED)
+        return entry
 
 
 def _forbidden(entry: int, write: bool) -> int:

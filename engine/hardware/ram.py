@@ -4,6 +4,7 @@ A frame that nobody has used holds zeros and costs no host memory, so a machine 
 """
 
 from array import array
+from functools import lru_cache
 from typing import Final
 
 FRAME_SHIFT: Final = 12
@@ -31,10 +32,11 @@ class Ram:
     """The frames [0, size) of the machine, by page frame number (pfn).
 
     `frames[pfn]` keeps its identity as long as the machine runs: the CPU's TLB holds references to it. Whoever writes to
-    a frame outside `writable`, `zero` and `copy` adds its pfn to `written`, or the digest and checkpoints miss it.
+    a frame outside `writable`, `zero` and `copy` takes it from `own`, and adds its pfn to `written`, or the digest and
+    checkpoints miss it.
     """
 
-    __slots__ = ("frames", "most", "size", "undo", "written")
+    __slots__ = ("frames", "most", "shared", "size", "undo", "written")
 
     def __init__(self, size: int, most: int | None = None) -> None:
         self.size = size
@@ -42,6 +44,11 @@ class Ram:
         self.most = size if most is None else most
         """How many frames the host holds at most: the next one that is used raises HostMemoryError."""
         self.frames: dict[int, array[int]] = {}
+        self.shared: dict[int, None] = {}
+        """Frames whose words other machines hold too: they are copied before anything is written to them.
+
+        A dict: so few keys take a third of the room that they take in a set.
+        """
         self.written: set[int] = set()
         """Frames written since somebody last collected them."""
         self.undo: dict[int, array[int]] | None = None
@@ -64,16 +71,34 @@ class Ram:
         frame = self.frames.get(pfn)
         if frame is None:
             frame = self._first_use(pfn)
+        elif pfn in self.shared:
+            frame = self.own(pfn)
         if self.undo is not None and pfn not in self.undo:
             self.undo[pfn] = frame[:]
         return frame
 
+    def share(self, pfn: int) -> None:
+        """From now on this machine and all others whose frame holds just this have one array for it, until they write to it.
+
+        Only for a frame that the CPU has no page at hand in: such as page tables after the boot, which are alike in every
+        machine of a kind, and mostly stay so.
+        """
+        if pfn in self.frames:
+            self.frames[pfn] = _alike(self.frames[pfn].tobytes())
+            self.shared[pfn] = None
+
+    def own(self, pfn: int) -> "array[int]":
+        """The words of frame `pfn`, which is in use, and from now on no other machine's."""
+        if pfn in self.shared:
+            del self.shared[pfn]
+            self.frames[pfn] = self.frames[pfn][:]
+        return self.frames[pfn]
+
     def zero(self, pfn: int) -> None:
         """clear_page(): fills frame `pfn` with zeros. One that nobody has used is zeros as it is."""
         self.written.add(pfn)
-        frame = self.frames.get(pfn)
-        if frame is not None:
-            frame[:] = _ZERO_WORDS
+        if pfn in self.frames:
+            self.own(pfn)[:] = _ZERO_WORDS
 
     def copy(self, destination: int, source: int) -> None:
         """copy_page(): makes frame `destination` hold what frame `source` holds."""
@@ -99,3 +124,9 @@ class Ram:
     def write32(self, physical: int, value: int) -> None:
         """Stores a word at a 4-aligned physical address."""
         self.writable(physical >> FRAME_SHIFT)[(physical >> 2) & 1023] = value
+
+
+@lru_cache(maxsize=128)
+def _alike(content: bytes) -> "array[int]":
+    """The words that all machines have for a frame that holds `content` and is shared. Nobody writes to them."""
+    return array("I", content)

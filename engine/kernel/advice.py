@@ -39,7 +39,7 @@ class Advice:
         kernel, mm = self.kernel, vma.vm_mm
         kernel.swap.lru_add_drain()
         for _, pfn, table, first, last in kernel.memory.present_tables(mm, start, end):
-            kernel.ram.written.add(pfn)
+            table = kernel.ram.writable(pfn)
             for index in range(first, last):
                 entry = table[index]
                 if not entry:
@@ -90,7 +90,7 @@ class Advice:
         kernel = self.kernel
         pages = []
         for _, pfn, table, first, last in kernel.memory.present_tables(vma.vm_mm, start, end):
-            kernel.ram.written.add(pfn)
+            table = kernel.ram.writable(pfn)
             for index in range(first, last):
                 entry = table[index]
                 if not entry & PTE_THERE:

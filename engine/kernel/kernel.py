@@ -37,6 +37,7 @@ from engine.kernel.madvise import Madvise
 from engine.kernel.memory import Memory
 from engine.kernel.mlock import Mlock
 from engine.kernel.mm_fault import MmFault
+from engine.kernel.mm_types import TASK_SIZE
 from engine.kernel.mmap import Mmap
 from engine.kernel.mprotect import Mprotect
 from engine.kernel.mremap import Mremap
@@ -87,6 +88,71 @@ _LARGE_PAGE: Final = PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_PSE |
 
 class Kernel:
     """Linux on one machine: booted by its constructor, with no process yet."""
+
+    __slots__ = (
+        "__weakref__",
+        "advice",
+        "binfmt_elf",
+        "boot",
+        "brk",
+        "clock",
+        "cpu",
+        "current",
+        "dcache",
+        "entries",
+        "entry",
+        "exit",
+        "fault",
+        "file_table",
+        "filemap",
+        "fork",
+        "fs_writeback",
+        "gup",
+        "highmem",
+        "inode",
+        "inodes",
+        "killed",
+        "kswapd",
+        "lab",
+        "log",
+        "madvise",
+        "memory",
+        "mlock",
+        "mm_fault",
+        "mmap",
+        "mprotect",
+        "mremap",
+        "msync",
+        "oom_kill",
+        "page_alloc",
+        "page_io",
+        "page_writeback",
+        "ram",
+        "readahead",
+        "rmap",
+        "rmap_unmap",
+        "root_fs",
+        "shmem",
+        "shrinkers",
+        "slub",
+        "stack",
+        "super",
+        "swap",
+        "swap_fault",
+        "swap_state",
+        "swapfile",
+        "sysctl",
+        "tasks",
+        "trace",
+        "vma",
+        "vmalloc",
+        "vmscan",
+        "vmscan_lists",
+        "vmstat",
+        "work_pending",
+        "workingset",
+        "xarray",
+    )
 
     current: Task
     """The process that runs. There is none before the first `switch_to`."""
@@ -200,6 +266,15 @@ class Kernel:
         for index in range(self.boot.max_low_pfn + 1023 >> 10):
             directory[KERNEL_PGD_BOUNDARY + index] = index << 22 | _LARGE_PAGE
         self.highmem.permanent_kmaps_init()
+
+    def share_page_tables(self) -> None:
+        """Lets this machine's GDT and page tables be one in the host's memory with those of others that booted alike."""
+        self.ram.share(self.boot.gdt_page)
+        self.ram.share(self.swapper_pg_dir)
+        for task in self.tasks.values():
+            for _, table, _, _, _ in self.memory.present_tables(task.mm, 0, TASK_SIZE):
+                self.ram.share(table)
+            self.ram.share(task.mm.pgd)
 
     # --- scheduling --------------------------------------------------------------------------------------------------
 

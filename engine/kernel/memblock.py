@@ -13,7 +13,8 @@ the kernel's init code) counts as borrowed only for the watermarks, and is on th
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.clock import Clock
 from engine.kernel.gfp import MAX_NR_ZONES, ZoneType
@@ -28,6 +29,9 @@ from engine.kernel.mmzone import (
 from engine.kernel.page_alloc_buddy import free_one_page
 from engine.kernel.page_alloc_init import init_marks
 from engine.trace import Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PAGES_PER_MB: Final = (1 << 20) >> PAGE_SHIFT
 MAX_DMA_PFN: Final = 16 * PAGES_PER_MB
@@ -153,20 +157,19 @@ def boot_zones(ram_mb: int, firmware_pages: int = ACPI_PAGES) -> BootZones:
     image = DEBIAN_686 if ram_mb >= KERNEL_AT_16MB else SMALL_KERNEL
     initrd = INITRD_PAGES if image is DEBIAN_686 else 0
     tables = _early_tables(pgdat, max_pfn, max_low_pfn - initrd)
-    reserved = [
+    reserved = _alike(
         ReservedRange(0, BIOS_DATA_PFNS, "BIOS data"),
         ReservedRange(BIOS_DATA_PFNS, EBDA_PFN, "first MB"),
         ReservedRange(EBDA_PFN, LOW_MEMORY_PFN, "BIOS and video"),
         *image.ranges(),
         *tables,
         ReservedRange(max_pfn, top, "ACPI tables"),
-    ]
-    if top < installed:
-        reserved.append(ReservedRange(top, installed, "beyond 4 GB"))
+        *([ReservedRange(top, installed, "beyond 4 GB")] if top < installed else ()),
+    )
     memblock_free_all(pgdat, reserved, max_low_pfn)
     init_marks(pgdat, image.init + initrd)
     percpu = next(r.start_pfn for r in tables if r.owner == "per-CPU data")
-    return BootZones(pgdat.populated_zones(), reserved, installed, max_low_pfn, image, percpu)
+    return BootZones(pgdat.populated_zones(), list(reserved), installed, max_low_pfn, image, percpu)
 
 
 def free_area_init(max_pfn: int, max_low_pfn: int) -> Pglist:
@@ -224,7 +227,13 @@ def _hash_buckets(kernel_pages: int, scale: int) -> int:
     return 1 << ((pages >> scale - PAGE_SHIFT) - 1).bit_length()
 
 
-def memblock_free_all(pgdat: Pglist, reserved: list[ReservedRange], max_low_pfn: int) -> None:
+@lru_cache(maxsize=64)
+def _alike(*ranges: ReservedRange) -> tuple[ReservedRange, ...]:
+    """The same ranges, in one tuple for all machines that have just these: a host with many machines holds them once."""
+    return ranges
+
+
+def memblock_free_all(pgdat: Pglist, reserved: Sequence[ReservedRange], max_low_pfn: int) -> None:
     """memblock_free_all() and set_highmem_pages_init(): every frame that is not reserved becomes free.
 
     High memory is freed page by page, so that its last block ends up first; low memory in blocks as large as can be,
@@ -240,7 +249,7 @@ def memblock_free_all(pgdat: Pglist, reserved: list[ReservedRange], max_low_pfn:
                 free_one_page(zone, pfn, order, zone.get_pageblock_migratetype(pfn), to_tail, trace)
 
 
-def _free_ranges(zone: Zone, reserved: list[ReservedRange]) -> list[tuple[int, int]]:
+def _free_ranges(zone: Zone, reserved: Sequence[ReservedRange]) -> list[tuple[int, int]]:
     """for_each_free_mem_range(): the zone's [start, end) between reserved ranges, in ascending order."""
     found, pfn = [], zone.zone_start_pfn
     for taken in reserved:

@@ -102,7 +102,7 @@ class Memory:
             self.kernel.flush_tlb(FlushReason.ALL)
 
     def present_tables(self, mm: Mm, start: int, end: int) -> Iterator[tuple[int, int, array[int], int, int]]:
-        """(address, table pfn, its words, first index, last index + 1) of each table that is there for [start, end)."""
+        """(address, table pfn, its words for reading, first index, last index + 1) of each table there is for [start, end)."""
         directory = self.kernel.ram.frame(mm.pgd)
         address = start
         while address < end:
@@ -135,7 +135,7 @@ class Memory:
         for address, pfn, table, first, last in self.present_tables(mm, start, end):
             if not any(table[first:last]):
                 continue
-            self.kernel.ram.written.add(pfn)
+            table = self.kernel.ram.writable(pfn)
             for index in range(first, last):
                 entry = table[index]
                 if entry:
@@ -210,7 +210,7 @@ class Memory:
         if vma.vm_flags & VM_SHARED and self.kernel.filemap.wants_writenotify(vma):
             rights &= ~PTE_RW
         for _, pfn, table, first, last in self.present_tables(vma.vm_mm, start, end):
-            self.kernel.ram.written.add(pfn)
+            table = self.kernel.ram.writable(pfn)
             for index in range(first, last):
                 entry = table[index]
                 if entry & PTE_THERE:
@@ -267,7 +267,7 @@ class Memory:
             if child_pfn is None:
                 return False
             child_table = self.kernel.ram.writable(child_pfn)
-            self.kernel.ram.written.add(pfn)
+            table = self.kernel.ram.writable(pfn)
             for index in range(first, last):
                 entry = table[index]
                 if entry:

@@ -78,9 +78,10 @@ class FreeArea:
     __slots__ = ("blocks", "free_list")
 
     def __init__(self) -> None:
-        self.free_list: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(MIGRATE_PCPTYPES)]
+        self.free_list: list[OrderedDict[int, None]] = [_NEVER_FILLED] * MIGRATE_TYPES
         """First frames of the blocks. The LAST key is the head of the list, where blocks are taken and mostly put."""
-        self.free_list += [_NEVER_FILLED] * (MIGRATE_TYPES - MIGRATE_PCPTYPES)
+        for migratetype in range(MIGRATE_PCPTYPES):
+            self.free_list[migratetype] = OrderedDict()
         self.blocks: dict[int, int] = {}
         """PageBuddy(): pfn of each free block of this order -> the type whose list it stands on."""
 

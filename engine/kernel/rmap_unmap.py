@@ -49,7 +49,8 @@ class RmapUnmap:
     def _places(self, page: Page) -> list[Place]:
         """page_vma_mapped_walk() over rmap_walk(): every entry that maps the page."""
         found: list[Place] = []
-        frames = self.kernel.ram.frames
+        ram = self.kernel.ram
+        frames, shared = ram.frames, ram.shared
         pfn, left = page.pfn, page.mapcount
         index = page.index
         mapping = page.mapping
@@ -62,7 +63,7 @@ class RmapUnmap:
             if not upper & PTE_PRESENT:
                 continue
             table_pfn = upper >> PAGE_SHIFT
-            table = frames[table_pfn]
+            table = ram.own(table_pfn) if table_pfn in shared else frames[table_pfn]
             at = address >> PAGE_SHIFT & _INDEX
             entry = table[at]
             if entry >> PAGE_SHIFT == pfn and entry & PTE_THERE:

@@ -8,6 +8,7 @@ Left out: kmem_cache_destroy's shrinking, usercopy regions, memory cgroups' acco
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def kmalloc_size(size: int) -> int | None:
     return next((each for each in KMALLOC_SIZES if size <= each), None)
 
 
+@lru_cache(maxsize=64)
 def kmalloc_name(size: int, *, reclaimable: bool = False) -> str:
     """The class's name in /proc/slabinfo: kmalloc-96, kmalloc-1k, kmalloc-rcl-128."""
     kind = "kmalloc-rcl-" if reclaimable else "kmalloc-"
