@@ -56,9 +56,11 @@ if TYPE_CHECKING:
 
 MAX_ITERS: Final = 10_000
 """Chunks of the unsorted bin that one call files at most before it looks into the bins."""
-_UNSORTED_BIN: Final = 1
+CACHED: Final = 1 << 16
+"""More than MAX_ITERS: added to the count of filed chunks where chunks of the size wanted have gone into the tcache."""
+UNSORTED_BIN: Final = 1
 _TOP_REASON: Final = "malloc: top is too small"
-_LARGE_REASON: Final = "malloc: a large request"
+LARGE_REASON: Final = "malloc: a large request"
 
 
 class _Found(NamedTuple):
@@ -71,16 +73,17 @@ class _Found(NamedTuple):
 def int_malloc(heap: Heap, arena: int, request: int, filed: int = 0) -> int:
     """_int_malloc(): the address of `request` bytes, or 0 with errno ENOMEM. Aborts where a list or a size is damaged.
 
-    `filed` chunks of the unsorted bin have been filed for this request already (lanes.py).
+    `filed` chunks of the unsorted bin have been filed for this request already (lanes.py); CACHED is added where that put
+    chunks of just this size into the tcache.
     """
     if request > PTRDIFF_MAX:
         heap.unistd.errno = ENOMEM
         return 0
     size = request2size(request)
-    chunk = _from_exact_bin(heap, arena, size)
+    chunk = 0 if filed & CACHED else _from_exact_bin(heap, arena, size)
     if not chunk:
         if size >= MIN_LARGE_SIZE and heap.load32(arena + HAVE_FASTCHUNKS):
-            malloc_consolidate(heap, arena, _LARGE_REASON)
+            malloc_consolidate(heap, arena, LARGE_REASON)
         chunk = _search(heap, arena, size, filed)
     if not chunk:
         return 0
@@ -202,7 +205,8 @@ def _sort_unsorted(heap: Heap, arena: int, wanted: int, filed: int) -> _Found:
     load32, store32 = heap.load32, heap.store32
     unsorted = arena + UNSORTED
     place = csize2tidx(wanted)
-    cached = False
+    cached = bool(filed & CACHED)
+    filed &= ~CACHED
     caching = bool(heap.tcache) and place < load32(heap.mp + TCACHE_BINS)
     while filed < MAX_ITERS:
         victim = load32(unsorted + BK)
@@ -226,7 +230,7 @@ def _sort_unsorted(heap: Heap, arena: int, wanted: int, filed: int) -> _Found:
             store32(victim + SIZE, load32(victim + SIZE) | NON_MAIN_ARENA)
         if not (caching and _room_in_tcache(heap, place)):
             if heap.trace.on:
-                heap.trace.emit(BinGet(_UNSORTED_BIN, victim, size))
+                heap.trace.emit(BinGet(UNSORTED_BIN, victim, size))
             return _Found(victim, False)
         tcache_put(heap, victim, place)
         cached = True

@@ -17,8 +17,9 @@ from engine.events.libc import BinGet, BinPut, ChunkSplit, TopSplit
 from engine.libc.abort import Endless, counted
 from engine.libc.bins import STRADDLING, place_at_hand, unlink_at_hand
 from engine.libc.chunk import CHUNK_HDR_SZ, MINSIZE, NON_MAIN_ARENA, PREV_INUSE, PTRDIFF_MAX, SIZE_MASK, request2size
-from engine.libc.int_malloc import MAX_ITERS, int_malloc, use_top
-from engine.libc.lanes_exact import fastbin_at_hand, smallbin_at_hand
+from engine.libc.consolidate import malloc_consolidate
+from engine.libc.int_malloc import CACHED, LARGE_REASON, MAX_ITERS, UNSORTED_BIN, int_malloc, use_top
+from engine.libc.lanes_exact import FOREIGN, cache, fastbin_at_hand, newest_cached, room_in_tcache, smallbin_at_hand
 from engine.libc.state import (
     BINMAP,
     BINMAP_WORDS,
@@ -28,6 +29,7 @@ from engine.libc.state import (
     LAST_REMAINDER,
     MIN_LARGE_SIZE,
     SYSTEM_MEM,
+    TCACHE_UNSORTED_LIMIT,
     TOP,
     UNSORTED,
     largebin_index,
@@ -52,6 +54,7 @@ _BIN_HEADER: Final = BINS - 16
 """Bin i "lies", as a chunk, at main_arena + _BIN_HEADER + 8 * i."""
 _BINMAP: Final = BINMAP >> 2
 _SYSTEM_MEM: Final = SYSTEM_MEM >> 2
+_TCACHE_UNSORTED_LIMIT: Final = TCACHE_UNSORTED_LIMIT >> 2
 _UNUSUAL: Final = -1
 
 
@@ -64,9 +67,16 @@ def allocate(heap: Heap, arena: int, request: int) -> int:
 
 
 def malloc_at_hand(heap: Heap, wanted: int) -> int:
-    """A chunk of the main arena of `wanted` bytes; or -n: the general way must go on, after n unsorted chunks were filed."""
+    """A chunk of the main arena of `wanted` bytes; or -n: the general way must go on, after n unsorted chunks were filed.
+
+    n has CACHED in it where chunks of this size have gone into the tcache.
+    """
     pages = heap.write_pages
-    filed = 0
+    filed = room = 0
+    if wanted >= MIN_LARGE_SIZE:
+        arena_words, tuning = pages.get(heap.arena_page), heap.read_pages.get(heap.tuning_page)
+        if arena_words and tuning and arena_words[heap.arena_at + _HAVE_FASTCHUNKS] and not tuning[heap.perturb_at]:
+            malloc_consolidate(heap, heap.main_arena, LARGE_REASON)
     try:
         words, tuning = pages[heap.arena_page], heap.read_pages[heap.tuning_page]
         at, arena = heap.arena_at, heap.main_arena
@@ -86,8 +96,19 @@ def malloc_at_hand(heap: Heap, wanted: int) -> int:
         unsorted = arena + UNSORTED
         while (victim := words[at + _UNSORTED_BK]) != unsorted:
             size = _sound(pages, words, at, victim, unsorted)
-            if not size or size == wanted or filed == MAX_ITERS:
+            if not size or filed & ~CACHED == MAX_ITERS:
                 return -filed
+            if size == wanted:
+                if not filed & CACHED:
+                    room = room_in_tcache(heap, pages, words, wanted)
+                if room < 0 or not _take_exact(heap, pages, words, victim, size, given=not room):
+                    return -filed
+                if not room:
+                    return victim
+                cache(heap, pages, pages[victim >> 12], victim >> 2 & 1023, victim + CHUNK_HDR_SZ, wanted - 1 >> 4)
+                room -= 1
+                filed |= CACHED
+                continue
             if (
                 victim == words[at + _LAST_REMAINDER]
                 and wanted < MIN_LARGE_SIZE
@@ -95,9 +116,13 @@ def malloc_at_hand(heap: Heap, wanted: int) -> int:
                 and pages[victim >> 12][(victim >> 2 & 1023) + 3] == unsorted
             ):
                 return _split_last_remainder(heap, pages, words, victim, size, wanted) or -filed
+            if filed & CACHED and words[(heap.mp >> 2 & 1023) + _TCACHE_UNSORTED_LIMIT]:
+                return -filed
             if not _file(heap, pages, words, victim, size):
                 return -filed
             filed += 1
+        if filed & CACHED:
+            return newest_cached(heap, pages, wanted - 1 >> 4) or -filed
         if wanted >= MIN_LARGE_SIZE:
             victim = _best_of_large_bin(pages, words[at + _BIN_FD + 2 * index], arena + _BIN_HEADER + 8 * index, wanted)
             if victim:
@@ -204,6 +229,26 @@ def _file(heap: Heap, pages: dict[int, array[int]], words: array[int], victim: i
     trace = heap.trace
     if trace.on:
         trace.ring.append((trace.clock.ns, trace.cause, BinPut, index, victim, size))
+    return True
+
+
+def _take_exact(
+    heap: Heap, pages: dict[int, array[int]], words: array[int], victim: int, size: int, *, given: bool
+) -> bool:
+    """Takes the oldest unsorted chunk, which is sound and has the size wanted, and marks it as in use; whether it did.
+
+    `given`: it is what malloc() gives, so that the trace tells of it.
+    """
+    page, place = pages[victim >> 12], victim >> 2 & 1023
+    back, unsorted, following = page[place + 3], heap.main_arena + UNSORTED, victim + size
+    if page[place + 1] & FOREIGN or (back >> 12 == heap.arena_page and back != unsorted):
+        return False
+    words[heap.arena_at + _UNSORTED_BK] = back
+    pages[back + 8 >> 12][back + 8 >> 2 & 1023] = unsorted
+    pages[following >> 12][(following >> 2 & 1023) + 1] |= PREV_INUSE
+    trace = heap.trace
+    if given and trace.on:
+        trace.ring.append((trace.clock.ns, trace.cause, BinGet, UNSORTED_BIN, victim, size))
     return True
 
 

@@ -13,7 +13,7 @@ from engine.libc.bins import STRADDLING
 from engine.libc.chunk import CHUNK_HDR_SZ, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, SIZE_MASK
 from engine.libc.int_malloc import fill_tcache_from_fastbin, fill_tcache_from_smallbin
 from engine.libc.state import SIZEOF_TCACHE, TCACHE_BINS, TCACHE_COUNT
-from engine.libc.tcache import PUT_EVENTS
+from engine.libc.tcache import GET_EVENTS, PUT_EVENTS
 
 if TYPE_CHECKING:
     from array import array
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TCACHE_BINS: Final = TCACHE_BINS >> 2
 _TCACHE_COUNT: Final = TCACHE_COUNT >> 2
 _TCACHE_WORDS: Final = SIZEOF_TCACHE >> 2
-_FOREIGN: Final = NON_MAIN_ARENA | IS_MMAPPED
+FOREIGN: Final = NON_MAIN_ARENA | IS_MMAPPED
 """Bits of a header for which glibc asks further before it gives the chunk out."""
 _ENTRIES: Final = 32
 """Words from the tcache's beginning to its entries."""
@@ -35,13 +35,13 @@ def fastbin_at_hand(heap: Heap, pages: dict[int, array[int]], words: array[int],
     if chunk & 15 != CHUNK_HDR_SZ or chunk & 0xFFF == STRADDLING:
         return 0
     page, at = pages[chunk >> 12], chunk >> 2 & 1023
-    if (page[at + 1] & SIZE_MASK) >> 3 != wanted >> 3 or page[at + 1] & _FOREIGN:
+    if (page[at + 1] & SIZE_MASK) >> 3 != wanted >> 3 or page[at + 1] & FOREIGN:
         return 0
     words[head] = page[at + 2] ^ chunk >> 12
     trace = heap.trace
     if trace.on:
         trace.ring.append((trace.clock.ns, trace.cause, FastbinGet, chunk, wanted))
-    room = _room(heap, pages, words, wanted)
+    room = room_in_tcache(heap, pages, words, wanted)
     while room > 0:
         other = words[head]
         if not other:
@@ -50,7 +50,7 @@ def fastbin_at_hand(heap: Heap, pages: dict[int, array[int]], words: array[int],
         if other_page is None or other & 15 != CHUNK_HDR_SZ or other & 0xFFF == STRADDLING:
             break
         words[head] = other_page[at + 2] ^ other >> 12
-        _put(heap, pages, other_page, at, other + CHUNK_HDR_SZ, wanted - 1 >> 4)
+        cache(heap, pages, other_page, at, other + CHUNK_HDR_SZ, wanted - 1 >> 4)
         room -= 1
     if room:
         fill_tcache_from_fastbin(heap, heap.main_arena, wanted)
@@ -62,7 +62,7 @@ def smallbin_at_hand(
 ) -> int:
     """The last chunk of the small bin at `header`, whose bk is `words[last]`; 0 for the general way. Raises KeyError."""
     chunk = words[last]
-    if chunk & 3 or pages[chunk + 4 >> 12][chunk + 4 >> 2 & 1023] & _FOREIGN:
+    if chunk & 3 or pages[chunk + 4 >> 12][chunk + 4 >> 2 & 1023] & FOREIGN:
         return 0
     back = _take_last(pages, words, header, last, wanted, check=True)
     if not back:
@@ -70,7 +70,7 @@ def smallbin_at_hand(
     trace = heap.trace
     if trace.on:
         trace.ring.append((trace.clock.ns, trace.cause, BinGet, (wanted >> 4) + 1, chunk, wanted))
-    room = _room(heap, pages, words, wanted)
+    room = room_in_tcache(heap, pages, words, wanted)
     while room > 0:
         other = words[last]
         if other == header:
@@ -80,7 +80,7 @@ def smallbin_at_hand(
                 break
         except KeyError:
             break
-        _put(heap, pages, pages[other >> 12], other >> 2 & 1023, other + CHUNK_HDR_SZ, wanted - 1 >> 4)
+        cache(heap, pages, pages[other >> 12], other >> 2 & 1023, other + CHUNK_HDR_SZ, wanted - 1 >> 4)
         room -= 1
     if room:
         fill_tcache_from_smallbin(heap, heap.main_arena, wanted)
@@ -109,7 +109,7 @@ def _take_last(
     return back
 
 
-def _room(heap: Heap, pages: dict[int, array[int]], words: array[int], size: int) -> int:
+def room_in_tcache(heap: Heap, pages: dict[int, array[int]], words: array[int], size: int) -> int:
     """How many chunks the tcache's bin for this size still takes; -1 where the general way has to see to it."""
     index, mp = size - 1 >> 4, heap.mp >> 2 & 1023
     page, at = pages.get(heap.tcache >> 12), heap.tcache >> 2 & 1023
@@ -120,7 +120,7 @@ def _room(heap: Heap, pages: dict[int, array[int]], words: array[int], size: int
     return max(words[mp + _TCACHE_COUNT] - (page[at + (index >> 1)] >> ((index & 1) << 4) & 0xFFFF), 0)
 
 
-def _put(heap: Heap, pages: dict[int, array[int]], page: array[int], at: int, mem: int, index: int) -> None:
+def cache(heap: Heap, pages: dict[int, array[int]], page: array[int], at: int, mem: int, index: int) -> None:
     """tcache_put() of the chunk at `at` in `page`; the tcache is at hand."""
     tcache, base = pages[heap.tcache >> 12], heap.tcache >> 2 & 1023
     entry = base + _ENTRIES + index
@@ -128,5 +128,23 @@ def _put(heap: Heap, pages: dict[int, array[int]], page: array[int], at: int, me
     page[at + 2] = mem >> 12 ^ tcache[entry]
     tcache[entry] = mem
     tcache[base + (index >> 1)] += 1 << ((index & 1) << 4)
-    if heap.trace.on:
-        heap.trace.emit(PUT_EVENTS[index])
+    trace = heap.trace
+    if trace.on:
+        trace.ring.append((trace.clock.ns, trace.cause, PUT_EVENTS[index]))
+
+
+def newest_cached(heap: Heap, pages: dict[int, array[int]], index: int) -> int:
+    """tcache_get() of a chunk that cache() has just put there; 0, with nothing changed, for the general way. Raises KeyError."""
+    tcache, base = pages[heap.tcache >> 12], heap.tcache >> 2 & 1023
+    entry = base + _ENTRIES + index
+    mem = tcache[entry]
+    page, at = pages[mem >> 12], mem >> 2 & 1023
+    if mem & 15 or not at or page[at - 1] & FOREIGN:
+        return 0
+    tcache[entry] = mem >> 12 ^ page[at]
+    tcache[base + (index >> 1)] -= 1 << ((index & 1) << 4)
+    page[at + 1] = 0
+    trace = heap.trace
+    if trace.on:
+        trace.ring.append((trace.clock.ns, trace.cause, GET_EVENTS[index]))
+    return mem - CHUNK_HDR_SZ

@@ -59,3 +59,44 @@ def test_a_damaged_heap_ends_the_same_on_either_way(offset: str, word: int) -> N
     commands = commands_of(4, 1500)
     damaged = [*commands[:700], Write32(ptr=f"s1{offset}", value=word), *commands[700:]]
     assert performed(damaged, short_ways=True) == performed(damaged, short_ways=False)
+
+
+def same_sizes_unsorted(count: int, others: int) -> list[Command]:
+    """Leaves `count` chunks of one size in the unsorted bin, mixed with `others` of other sizes, and none in the tcache.
+
+    Then asks for that size ten times.
+    """
+    made: list[Command] = []
+    for number in range(count + 7):
+        made += [Malloc(as_=f"same{number}", size=200), Malloc(as_=f"between{number}", size=8)]
+        if number < others:
+            made += [Malloc(as_=f"other{number}", size=1500 + 64 * number), Malloc(as_=f"wall{number}", size=8)]
+    made += [Free(ptr=f"same{number}") for number in range(7)]
+    for number in range(count):
+        made.append(Free(ptr=f"same{number + 7}"))
+        if number < others:
+            made.append(Free(ptr=f"other{number}"))
+    made += [Malloc(as_=f"again{number}", size=200) for number in range(7)]
+    return made
+
+
+AGAIN = [Malloc(as_=f"exact{number}", size=200) for number in range(10)]
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 8, 12])
+@pytest.mark.parametrize("others", [0, 2, 12])
+def test_chunks_of_just_the_size_go_from_the_unsorted_bin_into_the_tcache(count: int, others: int) -> None:
+    commands = [*same_sizes_unsorted(count, others), *AGAIN, Calloc(as_="c", count=1, size=200)]
+    short = performed(commands, short_ways=True)
+    records = short[1]
+    assert isinstance(records, list)
+    assert "TcachePut" in repr(records[-60:]) or count == 1
+    assert short == performed(commands, short_ways=False)
+
+
+@pytest.mark.parametrize("offset", ["-8", "-4", "", "+4", "+196"])
+@pytest.mark.parametrize("word", [0, 0xD4, 0xD5, 0xD7, 0xD1, 0xFFFF_FFF1])
+@pytest.mark.parametrize("which", [7, 9])
+def test_a_damaged_chunk_of_just_the_size_ends_the_same_on_either_way(which: int, offset: str, word: int) -> None:
+    commands = [*same_sizes_unsorted(5, 2), Write32(ptr=f"same{which}{offset}", value=word), *AGAIN]
+    assert performed(commands, short_ways=True) == performed(commands, short_ways=False)
