@@ -132,8 +132,24 @@ def fault_decisions(machine: Machine) -> FaultDecisionsView:
     below = _below(records, {record.seq for record in faults})
     half = FAULTS_TOLD // 2
     shown = faults if len(faults) <= FAULTS_TOLD else faults[:half] + faults[-half:]
-    told = tuple(_Story(machine, pid, record, below[record.seq]).told() for record in shown)
+    regions: list[Region] = []
+    told = tuple(
+        _Story(machine, pid, record, below[record.seq]).told(_region(machine, pid, record, regions)) for record in shown
+    )
     return FaultDecisionsView(told, len(faults) - len(shown))
+
+
+def _region(machine: Machine, pid: int, record: Record, regions: list[Region]) -> Region | None:
+    """The region of a fault's address. Most faults meet the same one: those that were looked up are in `regions`."""
+    assert isinstance(record.event, memory.PageFaultUser)
+    address = record.event.address
+    for known in regions:
+        if known.start <= address < known.end:
+            return known
+    found = region_at(machine, pid, address)
+    if found is not None:
+        regions.append(found)
+    return found
 
 
 def _below(records: list[Record], faults: set[int]) -> dict[int, list[Record]]:
@@ -164,9 +180,8 @@ class _Story:
         self._done = [event for event in self._events if isinstance(event, memory.FaultDone)]
         self._asked: list[Decision] = []
 
-    def told(self) -> FaultTold:
-        """The whole fault."""
-        region = region_at(self._machine, self._pid, self._fault.address)
+    def told(self, region: Region | None) -> FaultTold:
+        """The whole fault, which met `region`."""
         if self._may_access():
             self._ask_entry(region)
         last = self._done[-1] if self._done else None
