@@ -69,22 +69,22 @@ def replay(groups: Iterable[Path], out: Path, processes: int) -> Replayed:
 
 def perform(job: Job) -> str:
     """Replays one program and writes its answer, a row at a time. What stopped it, in words; empty where nothing did."""
-    machine = json.loads((job.program.parent / "_machine.json").read_text())
-    start = json.loads(job.program.with_suffix(".start.json").read_text())
-    text = job.program.read_text()
     job.answer.parent.mkdir(parents=True, exist_ok=True)
     with job.answer.open("w") as answer:
         try:
-            rows = (
-                replay_program(machine, start, text)
-                if job.program.suffix == ".k"
-                else replay_user(machine, start, text)
-            )
-            for row in rows:
+            for row in _rows(job.program):
                 answer.write(json.dumps(row) + "\n")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the other programs are replayed
             return f"{job.program.parent.name}/{job.program.name}: {type(error).__name__}: {error}"
     return ""
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    """What a program gives, from what it may know: itself, its machine and its start."""
+    machine = json.loads((path.parent / "_machine.json").read_text())
+    start = json.loads(path.with_suffix(".start.json").read_text())
+    replayed = replay_program if path.suffix == ".k" else replay_user
+    return replayed(machine, start, path.read_text())
 
 
 def replay_user(machine: dict[str, Any], start: dict[str, Any], program: str) -> Iterator[Row]:

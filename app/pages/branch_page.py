@@ -154,25 +154,18 @@ def branch_page(page: BranchPage, of: Branching) -> BranchPage:
     found = compare(of.left, of.right, draw)
     longest = max(found.left_ns, found.right_ns, 1)
     first = found.first
+
+    def column(title: str, side: int, done: Done | None, ns: int) -> RunColumn:
+        picture = pictures[side] if pictures else None
+        return RunColumn(title, picture, _gave(done), duration(ns), round(100 * ns / longest))
+
     rows = [_row(index, found) for index in range(of.base, len(of.left.commands))]
     return replace(
         page,
         first=_first(found),
         after="" if first is None else t("branch.after", step=first.index + 1),
-        left=RunColumn(
-            t("branch.left"),
-            pictures[0] if pictures else None,
-            _gave(None if first is None else first.left),
-            duration(found.left_ns),
-            round(100 * found.left_ns / longest),
-        ),
-        right=RunColumn(
-            t("branch.right"),
-            pictures[1] if pictures else None,
-            _gave(None if first is None else first.right),
-            duration(found.right_ns),
-            round(100 * found.right_ns / longest),
-        ),
+        left=column(t("branch.left"), 0, None if first is None else first.left, found.left_ns),
+        right=column(t("branch.right"), 1, None if first is None else first.right, found.right_ns),
         rows=tuple(rows[:ROWS_SHOWN]),
         rows_left_out=max(0, len(rows) - ROWS_SHOWN),
         counters=tuple(

@@ -1,4 +1,4 @@
-"""An application on a folder of its own, and a client that talks to it."""
+"""An application on a folder of its own, a client that talks to it, and a journal without one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from app.main import create_app
 from app.settings import Settings
+from app.store.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,13 @@ def settings(tmp_path: Path) -> Settings:
 def client(settings: Settings) -> Iterator[TestClient]:
     with TestClient(create_app(settings), base_url="http://testserver") as client:
         yield client
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path, "relaxed")
+    yield journal
+    journal.close()
 
 
 @pytest.fixture

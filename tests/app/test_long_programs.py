@@ -12,7 +12,6 @@ from app.api.performing import LONG
 from app.machines import Machines
 from app.main import create_app
 from app.short_work import BYTES_MAXIMUM, COMMANDS_MAXIMUM, is_short
-from app.store.journal import Journal
 from app.work import OverBudget, Work
 from engine.commands import Calloc, Free, Malloc, Mmap, Read, Touch
 from engine.config import MachineConfig
@@ -21,9 +20,9 @@ from engine.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
     from app.settings import Settings
+    from app.store.journal import Journal
     from engine.commands import Command
 
 pytestmark = pytest.mark.anyio
@@ -31,13 +30,6 @@ pytestmark = pytest.mark.anyio
 SMALL = MachineConfig(ram_mb=16)
 SECONDS = 60
 """Longer than anything here takes; only a failure waits so long."""
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path, "relaxed")
-    yield journal
-    journal.close()
 
 
 def turns(count: int) -> list[Command]:

@@ -17,8 +17,7 @@ from engine.outcome import CommandError
 from engine.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
@@ -28,13 +27,6 @@ pytestmark = pytest.mark.anyio
 
 SMALL = MachineConfig(ram_mb=16)
 SECONDS = 30
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path, "relaxed")
-    yield journal
-    journal.close()
 
 
 def mallocs(*sizes: int) -> list[Command]:

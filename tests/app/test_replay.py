@@ -63,7 +63,9 @@ def test_a_program_that_cannot_be_replayed_is_named_and_the_others_have_their_an
         (group / file).write_text(group_files("oom")[file])
     (group / "broken.start.json").write_text(group_files("oom")["locked-pages.start.json"])
     (group / "broken.t").write_text("malloc 0 100\nfrobnicate 0\n")
+    (group / "lost.t").write_text("malloc 0 100\n")
     result = CliRunner().invoke(app, ["replay", str(group), "--out", str(out)])
     assert result.exit_code == 2
     assert "oom/broken.t" in result.output and "frobnicate" in result.output
+    assert "oom/lost.t" in result.output and "lost.start.json" in result.output
     assert json.loads((out / "oom" / "locked-pages.jsonl").read_text().splitlines()[-1]) == {"end": 0}
